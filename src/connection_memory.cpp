@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+// Creating and attaching a connection's region.
+#include "connection_memory.hpp"
+
+#include <shm/error.hpp>
+
+#include <boost/interprocess/exceptions.hpp>
+
+#include <cstring>
+#include <utility>
+
+namespace shm {
+namespace detail {
+namespace {
+
+constexpr char region_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', '\0'};
+
+bool same(const ring_geometry& a, const ring_geometry& b) noexcept
+{
+  return a.segment_size == b.segment_size && a.segment_count == b.segment_count;
+}
+
+} // namespace
+
+void connection_memory::map(const memfd& memory, boost::system::error_code& ec)
+{
+  try
+  {
+    boost::interprocess::mapped_region region(
+        memory, boost::interprocess::read_write, 0, static_cast<std::size_t>(geometry_.size()));
+    region_.swap(region);
+    ec.clear();
+  }
+  catch (const boost::interprocess::interprocess_exception& e)
+  {
+    const int native = e.get_native_error();
+    ec = boost::system::error_code(native != 0 ? native : ENOMEM, boost::system::system_category());
+  }
+}
+
+connection_memory connection_memory::create(
+    const connection_geometry& geometry, memfd& memory, boost::system::error_code& ec)
+{
+  connection_memory result;
+  result.geometry_ = geometry;
+  memory = memfd::create(geometry.size(), ec);
+  if (!ec)
+    memory.allocate(0, page_size + sizeof(control_segment), ec);
+  if (!ec)
+    memory.allocate(
+        page_size + connection_geometry::ring_size(geometry.connector), sizeof(control_segment), ec);
+  if (!ec)
+    result.map(memory, ec);
+  if (ec)
+    return connection_memory();
+  region_header& header = result.header();
+  std::memcpy(header.magic, region_magic, sizeof(region_magic));
+  header.version = protocol_version;
+  header.size = geometry.size();
+  header.connector = geometry.connector;
+  header.acceptor = geometry.acceptor;
+  return result;
+}
+
+connection_memory connection_memory::attach(
+    const connection_geometry& geometry, const memfd& memory, boost::system::error_code& ec)
+{
+  connection_memory result;
+  result.geometry_ = geometry;
+  memory.check(geometry.size(), ec);
+  if (!ec)
+    result.map(memory, ec);
+  if (ec)
+    return connection_memory();
+  const region_header& header = result.header();
+  if (std::memcmp(header.magic, region_magic, sizeof(region_magic)) != 0)
+    ec = error::protocol_error;
+  else if (header.version != protocol_version)
+    ec = error::version_mismatch;
+  else if (header.size != geometry.size() || !same(header.connector, geometry.connector)
+      || !same(header.acceptor, geometry.acceptor))
+    ec = error::protocol_error;
+  if (ec)
+    return connection_memory();
+  result.header().attached.store(1, std::memory_order_release);
+  return result;
+}
+
+control_segment& connection_memory::connector_control() const noexcept
+{
+  return *reinterpret_cast<control_segment*>(base() + page_size);
+}
+
+control_segment& connection_memory::acceptor_control() const noexcept
+{
+  return *reinterpret_cast<control_segment*>(
+      base() + page_size + connection_geometry::ring_size(geometry_.connector));
+}
+
+unsigned char* connection_memory::connector_data() const noexcept
+{
+  return reinterpret_cast<unsigned char*>(&connector_control()) + sizeof(control_segment);
+}
+
+unsigned char* connection_memory::acceptor_data() const noexcept
+{
+  return reinterpret_cast<unsigned char*>(&acceptor_control()) + sizeof(control_segment);
+}
+
+} // namespace detail
+} // namespace shm

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSL-1.0
+// The shared memory region of one connection: a header page and a ring for each direction, mapped.
+#ifndef ASIO_SHM_SRC_CONNECTION_MEMORY_HPP
+#define ASIO_SHM_SRC_CONNECTION_MEMORY_HPP
+
+#include "memfd.hpp"
+#include "segment_ring.hpp"
+
+#include <boost/interprocess/mapped_region.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <cstdint>
+
+namespace shm {
+namespace detail {
+
+inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint64_t page_size = 4096;
+
+/// The largest region that is created or accepted, in bytes.
+inline constexpr std::uint64_t max_region_size = std::uint64_t{512} << 20;
+
+/// Rings of a connection by who writes them.
+struct connection_geometry
+{
+  ring_geometry connector; ///< Written by the side that connected.
+  ring_geometry acceptor;  ///< Written by the side that accepted.
+
+  bool valid() const noexcept { return connector.valid() && acceptor.valid() && size() <= max_region_size; }
+
+  /// Bytes of the whole region.
+  std::uint64_t size() const noexcept { return page_size + ring_size(connector) + ring_size(acceptor); }
+
+  /// Bytes of one ring: its control segment and its data segments, in whole pages.
+  static std::uint64_t ring_size(const ring_geometry& ring) noexcept
+  {
+    return sizeof(control_segment) + (ring.capacity() + page_size - 1) / page_size * page_size;
+  }
+};
+
+// The header, one page. Written once by the connector before anyone else can see it, but for attached.
+//
+//   0x000  magic "ASIOSHM\0"     0x018  connector: segment_size, segment_count
+//   0x008  version               0x020  acceptor: segment_size, segment_count
+//   0x00c  (zero)                0x080  attached: 1 once the acceptor has mapped the region
+//   0x010  size of the region
+struct region_header
+{
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t unused;
+  std::uint64_t size;
+  ring_geometry connector;
+  ring_geometry acceptor;
+  alignas(word_block) std::atomic<std::uint64_t> attached;
+  alignas(word_block) unsigned char unused_to_end[0x1000 - 0x100];
+};
+static_assert(offsetof(region_header, size) == 0x010, "layout");
+static_assert(offsetof(region_header, connector) == 0x018, "layout");
+static_assert(offsetof(region_header, acceptor) == 0x020, "layout");
+static_assert(offsetof(region_header, attached) == 0x080, "layout");
+static_assert(sizeof(region_header) == page_size, "one page");
+
+/// The mapping of one side and where its two rings lie.
+///
+///   0           page_size                   page_size + ring_size(connector)
+///   +-----------+---------------------------+---------------------------+
+///   | header    | ring of the connector     | ring of the acceptor      |
+///   |           | control | data segments   | control | data segments   |
+///   +-----------+---------------------------+---------------------------+
+class connection_memory
+{
+public:
+  connection_memory() = default;
+
+  /// Creates a region in new memory, its control pages allocated; @p memory receives the descriptor to hand on.
+  static connection_memory create(const connection_geometry& geometry, memfd& memory, boost::system::error_code& ec);
+
+  /// Maps a region that the peer created. @p geometry comes from its HELLO and is valid(); memory and header are
+  /// checked against it. @param ec error::unsealed_memory, error::protocol_error, error::version_mismatch, or why
+  /// mapping failed.
+  static connection_memory attach(
+      const connection_geometry& geometry, const memfd& memory, boost::system::error_code& ec);
+
+  control_segment& connector_control() const noexcept;
+  control_segment& acceptor_control() const noexcept;
+  unsigned char* connector_data() const noexcept;
+  unsigned char* acceptor_data() const noexcept;
+  const connection_geometry& geometry() const noexcept { return geometry_; }
+
+  /// Set by the acceptor when it has mapped the region.
+  bool attached() const noexcept { return header().attached.load(std::memory_order_acquire) != 0; }
+
+private:
+  unsigned char* base() const noexcept { return static_cast<unsigned char*>(region_.get_address()); }
+  region_header& header() const noexcept { return *reinterpret_cast<region_header*>(base()); }
+  void map(const memfd& memory, boost::system::error_code& ec);
+
+  boost::interprocess::mapped_region region_;
+  connection_geometry geometry_{};
+};
+
+} // namespace detail
+} // namespace shm
+
+#endif
