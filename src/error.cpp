@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// The category of the library's own errors and its messages.
+#include <shm/error.hpp>
+
+#include <boost/system/error_category.hpp>
+
+#include <string>
+
+namespace shm {
+namespace error {
+namespace {
+
+class category final : public boost::system::error_category
+{
+public:
+  // The number lets codes compare equal when two shared objects of one program each carry a copy of this library.
+  constexpr category() noexcept : boost::system::error_category(0x6173696f2e73686dull) {}
+
+  const char* name() const noexcept override { return "asio.shm"; }
+
+  // Keeps the other overload of message, which this one would hide.
+  using boost::system::error_category::message;
+
+  std::string message(int value) const override
+  {
+    switch (value)
+    {
+    case corrupted:
+      return "the peer wrote invalid control words and the connection has ended: reconnect, and look for a fault in "
+             "the peer's program";
+    case protocol_error:
+      return "malformed handshake: check that the peer is a program that uses shm::stream_protocol";
+    case version_mismatch:
+      return "the peer speaks another version of the protocol: build both programs with the same version of asio_shm";
+    case geometry_refused:
+      return "ring sizes beyond the acceptor's limit: ask for smaller buffers or raise the limit at the acceptor";
+    case untrusted_peer:
+      return "the peer belongs to another user: run both programs as one user or allow other users at this endpoint";
+    case unsealed_memory:
+      return "the peer's memory lacks its seals and was not mapped: check that the peer is a program that uses "
+             "shm::stream_protocol";
+    case unsafe_runtime_directory:
+      return "the runtime directory is not private: make it a directory that you own with mode 0700, or set "
+             "ASIO_SHM_DIR to another one";
+    case no_descriptors:
+      return "the acceptor has no file descriptor left: raise its RLIMIT_NOFILE or close connections";
+    case no_memory:
+      return "the acceptor could not map the connection's memory: raise its memory limit or ask for smaller buffers";
+    default:
+      return "asio.shm error " + std::to_string(value);
+    }
+  }
+};
+
+} // namespace
+
+const boost::system::error_category& get_category() noexcept
+{
+  static const category instance;
+  return instance;
+}
+
+} // namespace error
+} // namespace shm

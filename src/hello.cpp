@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSL-1.0
+// Encoding and decoding of the handshake's messages.
+#include "hello.hpp"
+
+#include <shm/error.hpp>
+
+#include <arpa/inet.h>
+#include <cstring>
+#include <netinet/in.h>
+
+namespace shm {
+namespace detail {
+namespace {
+
+constexpr unsigned char hello_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', '?'};
+constexpr std::size_t endpoint_size = 32;
+
+template <typename Unsigned>
+void put(unsigned char* at, Unsigned value) noexcept
+{
+  for (std::size_t i = 0; i < sizeof(Unsigned); ++i)
+    at[i] = static_cast<unsigned char>(value >> (8 * i));
+}
+
+template <typename Unsigned>
+Unsigned get(const unsigned char* at) noexcept
+{
+  Unsigned value = 0;
+  for (std::size_t i = 0; i < sizeof(Unsigned); ++i)
+    value = static_cast<Unsigned>(value | static_cast<Unsigned>(static_cast<Unsigned>(at[i]) << (8 * i)));
+  return value;
+}
+
+void put_endpoint(unsigned char* at, const socket_address& address) noexcept
+{
+  sockaddr_in in{};
+  sockaddr_in6 in6{};
+  if (address.size >= sizeof(in))
+    std::memcpy(&in, address.data, sizeof(in));
+  if (in.sin_family == AF_INET)
+  {
+    put<std::uint16_t>(at, 4);
+    put<std::uint16_t>(at + 2, ntohs(in.sin_port));
+    std::memcpy(at + 8, &in.sin_addr, 4);
+  }
+  else if (in.sin_family == AF_INET6 && address.size >= sizeof(in6))
+  {
+    std::memcpy(&in6, address.data, sizeof(in6));
+    put<std::uint16_t>(at, 6);
+    put<std::uint16_t>(at + 2, ntohs(in6.sin6_port));
+    put<std::uint32_t>(at + 4, in6.sin6_scope_id);
+    std::memcpy(at + 8, &in6.sin6_addr, 16);
+  }
+}
+
+bool get_endpoint(const unsigned char* at, socket_address& address) noexcept
+{
+  address.size = 0;
+  switch (get<std::uint16_t>(at))
+  {
+  case 0:
+    return true;
+  case 4: {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(get<std::uint16_t>(at + 2));
+    std::memcpy(&in.sin_addr, at + 8, 4);
+    address.size = sizeof(in);
+    std::memcpy(address.data, &in, sizeof(in));
+    return true;
+  }
+  case 6: {
+    sockaddr_in6 in6{};
+    in6.sin6_family = AF_INET6;
+    in6.sin6_port = htons(get<std::uint16_t>(at + 2));
+    in6.sin6_scope_id = get<std::uint32_t>(at + 4);
+    std::memcpy(&in6.sin6_addr, at + 8, 16);
+    address.size = sizeof(in6);
+    std::memcpy(address.data, &in6, sizeof(in6));
+    return true;
+  }
+  default:
+    return false;
+  }
+}
+
+void put_ring(unsigned char* at, const ring_geometry& ring) noexcept
+{
+  put(at, ring.segment_size);
+  put(at + 4, ring.segment_count);
+}
+
+ring_geometry get_ring(const unsigned char* at) noexcept
+{
+  return {get<std::uint32_t>(at), get<std::uint32_t>(at + 4)};
+}
+
+} // namespace
+
+hello_bytes encode(const hello& message) noexcept
+{
+  hello_bytes bytes{};
+  std::memcpy(bytes.data(), hello_magic, sizeof(hello_magic));
+  put(&bytes[8], protocol_version);
+  put(&bytes[12], static_cast<std::uint32_t>(message.doorbell));
+  put_ring(&bytes[16], message.geometry.connector);
+  put_ring(&bytes[24], message.geometry.acceptor);
+  put<std::uint64_t>(&bytes[40], message.geometry.size());
+  put_endpoint(&bytes[48], message.connector);
+  put_endpoint(&bytes[48 + endpoint_size], message.acceptor);
+  return bytes;
+}
+
+std::optional<hello> decode(const hello_bytes& bytes, boost::system::error_code& ec) noexcept
+{
+  hello message;
+  const std::uint32_t kind = get<std::uint32_t>(&bytes[12]);
+  message.doorbell = static_cast<doorbell_kind>(kind);
+  message.geometry = {get_ring(&bytes[16]), get_ring(&bytes[24])};
+  if (std::memcmp(bytes.data(), hello_magic, sizeof(hello_magic)) != 0)
+    ec = error::protocol_error;
+  else if (get<std::uint32_t>(&bytes[8]) != protocol_version)
+    ec = error::version_mismatch;
+  else if (kind > static_cast<std::uint32_t>(doorbell_kind::socket))
+    ec = error::protocol_error;
+  else if (!message.geometry.valid())
+    ec = error::geometry_refused;
+  else if (get<std::uint64_t>(&bytes[32]) != 0 || get<std::uint64_t>(&bytes[40]) != message.geometry.size()
+      || !get_endpoint(&bytes[48], message.connector) || !get_endpoint(&bytes[48 + endpoint_size], message.acceptor))
+    ec = error::protocol_error;
+  else
+    ec.clear();
+  return ec ? std::nullopt : std::optional<hello>(message);
+}
+
+refused_bytes encode_refused(const boost::system::error_code& reason) noexcept
+{
+  refused_bytes bytes{};
+  bytes[0] = 'R';
+  const int value = reason.category() == error::get_category() ? reason.value() : int{error::protocol_error};
+  put(&bytes[1], static_cast<std::uint32_t>(value));
+  return bytes;
+}
+
+void reply_parser::feed(const unsigned char* data, std::size_t size) noexcept
+{
+  for (std::size_t i = 0; i < size && have_ < refused_size; ++i)
+  {
+    if (have_ == 0 && data[i] != 'R')
+      continue; // a ring
+    bytes_[have_++] = data[i];
+  }
+  if (have_ == refused_size && !refused_)
+  {
+    const std::uint32_t value = get<std::uint32_t>(&bytes_[1]);
+    const bool known = value >= error::corrupted && value <= error::no_memory;
+    refused_ = known ? static_cast<error::basic_errors>(value) : error::protocol_error;
+  }
+}
+
+} // namespace detail
+} // namespace shm
