@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSL-1.0
+// Data transfer, sleeping, waking and the end of a connection.
+#include "connection.hpp"
+
+#include "full_fence.hpp"
+#include "tsan.hpp"
+
+#include <shm/error.hpp>
+
+#include <boost/asio/error.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <utility>
+
+namespace shm {
+namespace detail {
+namespace {
+
+// How often a program that never runs its context looks for a hang-up while it writes.
+constexpr std::chrono::microseconds look_interval{100};
+
+// One recv of a wake; a correct peer has at most one ring in the socket for each of our sleeps.
+constexpr std::size_t drain_size = 256;
+
+} // namespace
+
+connection::connection(established&& from) noexcept
+  : side_(from.side),
+    memory_(std::move(from.memory)),
+    rendezvous_(std::move(from.rendezvous)),
+    bell_(std::move(from.bell)),
+    local_(from.local),
+    remote_(from.remote),
+    send_control_(side_ == connection_side::connector ? memory_.connector_control() : memory_.acceptor_control()),
+    receive_control_(side_ == connection_side::connector ? memory_.acceptor_control() : memory_.connector_control()),
+    writer_(side_ == connection_side::connector
+            ? ring_writer(send_control_, memory_.connector_data(), memory_.geometry().connector)
+            : ring_writer(send_control_, memory_.acceptor_data(), memory_.geometry().acceptor)),
+    reader_(side_ == connection_side::connector
+            ? ring_reader(receive_control_, memory_.acceptor_data(), memory_.geometry().acceptor)
+            : ring_reader(receive_control_, memory_.connector_data(), memory_.geometry().connector)),
+    identity_(from.identity)
+{
+}
+
+std::uint64_t connection::send_capacity() const noexcept
+{
+  const connection_geometry& geometry = memory_.geometry();
+  return (side_ == connection_side::connector ? geometry.connector : geometry.acceptor).capacity();
+}
+
+std::uint64_t connection::receive_capacity() const noexcept
+{
+  const connection_geometry& geometry = memory_.geometry();
+  return (side_ == connection_side::connector ? geometry.acceptor : geometry.connector).capacity();
+}
+
+void connection::ring_sleeper(const std::atomic<std::uint64_t>& wait_word, std::uint64_t& rung) noexcept
+{
+  // Called between a publication and this look, so that of "we publish, we look" and "the peer falls asleep, the peer
+  // looks" at least one sees the other. Partner: the fence in arm().
+  full_fence();
+  const std::uint64_t word = wait_word.load(std::memory_order_relaxed);
+  if ((word & 1) == 0 || word == rung)
+    return;
+  rung = word;
+  bell_.ring(rendezvous_.get());
+}
+
+void connection::corrupted() noexcept
+{
+  failure_ = error::corrupted;
+  ::shutdown(rendezvous_.get(), SHUT_RDWR); // the peer learns that this connection is over
+}
+
+bool connection::receive_some(const mutable_view* views, std::size_t count, bool peek, std::size_t& n,
+    boost::system::error_code& ec) noexcept
+{
+  ring_status status;
+  n = peek ? reader_.peek(views, count, status) : reader_.read(views, count, status);
+  if (n > 0)
+  {
+    tsan_observe(2 * identity_ + (side_ == connection_side::connector ? 1 : 0));
+    if (reader_.take_freed())
+      ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
+    ec.clear();
+    return true;
+  }
+  if (reader_.take_freed())
+    ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
+  if (status == ring_status::corrupted)
+  {
+    corrupted();
+    ec = failure_;
+    return true;
+  }
+  return false;
+}
+
+// Why no byte will come any more, if that is so. To be followed by one more look at the ring.
+bool connection::end_of_stream(boost::system::error_code& ec) noexcept
+{
+  if (reset_)
+    ec = boost::asio::error::connection_reset;
+  else if (reader_.writer_shut_down() || hung_up_ || receive_shut_down_)
+    ec = boost::asio::error::eof;
+  else
+    return false;
+  return true;
+}
+
+bool connection::try_receive(
+    const mutable_view* views, std::size_t count, bool peek, std::size_t& n, boost::system::error_code& ec) noexcept
+{
+  n = 0;
+  if (failure_)
+  {
+    ec = failure_;
+    return true;
+  }
+  if (receive_some(views, count, peek, n, ec))
+    return true;
+  boost::system::error_code end;
+  if (!end_of_stream(end))
+    return false;
+  // The shutdown flag and the hang-up follow the last byte: bytes published just before them may have come in between.
+  if (receive_some(views, count, peek, n, ec))
+    return true;
+  reset_ = false;
+  ec = end;
+  return true;
+}
+
+bool connection::try_send(
+    const const_view* views, std::size_t count, std::size_t& n, boost::system::error_code& ec) noexcept
+{
+  n = 0;
+  if (failure_)
+    ec = failure_;
+  else if (send_shut_down_)
+    ec = boost::asio::error::broken_pipe;
+  else if (hung_up_)
+  {
+    ec = reset_ ? boost::asio::error::connection_reset : boost::asio::error::broken_pipe;
+    reset_ = false;
+  }
+  else
+  {
+    tsan_publish(2 * identity_ + (side_ == connection_side::connector ? 0 : 1));
+    ring_status status;
+    n = writer_.write(views, count, status);
+    if (n > 0)
+    {
+      ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
+      ec.clear();
+      return true;
+    }
+    if (status == ring_status::ok)
+      return false;
+    corrupted();
+    ec = failure_;
+  }
+  return true;
+}
+
+bool connection::readable() noexcept
+{
+  boost::system::error_code ec;
+  ring_status status;
+  if (failure_ || reader_.readable(status) || end_of_stream(ec))
+    return true;
+  if (status == ring_status::corrupted)
+    corrupted();
+  if (reader_.take_freed())
+    ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
+  return failure_.failed();
+}
+
+bool connection::writable() noexcept
+{
+  ring_status status;
+  if (failure_ || send_shut_down_ || hung_up_ || writer_.writable(status))
+    return true;
+  if (status == ring_status::corrupted)
+    corrupted();
+  return failure_.failed();
+}
+
+std::size_t connection::available(boost::system::error_code& ec) noexcept
+{
+  ec = failure_;
+  if (failure_)
+    return 0;
+  ring_status status;
+  const std::size_t n = reader_.available(status);
+  if (status == ring_status::corrupted)
+  {
+    corrupted();
+    ec = failure_;
+  }
+  return n;
+}
+
+void connection::shutdown_send() noexcept
+{
+  if (send_shut_down_)
+    return;
+  send_shut_down_ = true;
+  writer_.shut_down();
+  ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
+}
+
+void connection::arm(bool receive, bool send) noexcept
+{
+  // Every sleep has an odd value of its own: the peer remembers which one it has rung.
+  if (receive)
+  {
+    reader_wait_ += (reader_wait_ & 1) ? 2 : 1;
+    receive_control_.reader_wait.store(reader_wait_, std::memory_order_relaxed);
+  }
+  if (send)
+  {
+    writer_wait_ += (writer_wait_ & 1) ? 2 : 1;
+    send_control_.writer_wait.store(writer_wait_, std::memory_order_relaxed);
+  }
+  // Before the caller looks again. Partner: the fence in ring_sleeper().
+  full_fence();
+}
+
+void connection::disarm() noexcept
+{
+  if (reader_wait_ & 1)
+    receive_control_.reader_wait.store(++reader_wait_, std::memory_order_relaxed);
+  if (writer_wait_ & 1)
+    send_control_.writer_wait.store(++writer_wait_, std::memory_order_relaxed);
+}
+
+void connection::drain_doorbell() noexcept
+{
+  if (bell_.kind() == doorbell_kind::eventfd)
+    drain_eventfd(bell_.own());
+}
+
+void connection::on_rendezvous(bool hang_up) noexcept
+{
+  unsigned char bytes[drain_size];
+  const ssize_t n = ::recv(rendezvous_.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
+  if (n > 0)
+  {
+    replies_.feed(bytes, static_cast<std::size_t>(n));
+    if (replies_.refused() && !failure_)
+      failure_ = replies_.refused();
+  }
+  else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    hang_up = true;
+  if (hang_up)
+    latch_hang_up();
+}
+
+void connection::latch_hang_up() noexcept
+{
+  if (hung_up_)
+    return;
+  hung_up_ = true;
+  // As a TCP stack does for data that the application never read, or a connection that nobody accepted.
+  reset_ = writer_.unread() || (side_ == connection_side::connector && !memory_.attached());
+}
+
+void connection::look_for_hang_up(bool now) noexcept
+{
+  if (hung_up_)
+    return;
+  if (!now)
+  {
+    const auto time = std::chrono::steady_clock::now();
+    if (time - looked_ < look_interval)
+      return;
+    looked_ = time;
+  }
+  pollfd p{};
+  p.fd = rendezvous_.get();
+  p.events = POLLIN | POLLRDHUP;
+  if (::poll(&p, 1, 0) > 0)
+    on_rendezvous((p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+}
+
+} // namespace detail
+} // namespace shm

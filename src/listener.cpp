@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSL-1.0
+// Accepting, receiving and validating HELLOs.
+#include "listener.hpp"
+
+#include "sockaddr.hpp"
+
+#include <shm/error.hpp>
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <utility>
+
+namespace shm {
+namespace detail {
+namespace {
+
+// Clients without a complete HELLO: as many are kept, for as long; a correct client sends it right after connecting.
+constexpr std::size_t max_clients = 64;
+constexpr std::chrono::seconds max_silence{5};
+
+// As TCP shows an IPv4 peer to a socket of an IPv6 listener.
+socket_address as_seen_from(const socket_address& listener, const socket_address& address) noexcept
+{
+  sockaddr_in in{};
+  sockaddr_in6 seen{};
+  if (listener.size < sizeof(seen) || address.size != sizeof(in))
+    return address;
+  std::memcpy(&in, address.data, sizeof(in));
+  std::memcpy(&seen, listener.data, sizeof(seen));
+  if (in.sin_family != AF_INET || seen.sin6_family != AF_INET6)
+    return address;
+  seen = sockaddr_in6{};
+  seen.sin6_family = AF_INET6;
+  seen.sin6_port = in.sin_port;
+  seen.sin6_addr.s6_addr[10] = seen.sin6_addr.s6_addr[11] = 0xff;
+  std::memcpy(&seen.sin6_addr.s6_addr[12], &in.sin_addr, 4);
+  socket_address result;
+  result.size = sizeof(seen);
+  std::memcpy(result.data, &seen, sizeof(seen));
+  return result;
+}
+
+std::size_t identity_of(int memory) noexcept
+{
+  struct stat st;
+  return ::fstat(memory, &st) == 0 ? static_cast<std::size_t>(st.st_ino) : 0;
+}
+
+} // namespace
+
+void listener::forget(client& gone)
+{
+  if (forget_)
+    forget_(forget_context_, gone.socket.get());
+  const int fd = gone.socket.get();
+  new_clients_.erase(std::remove(new_clients_.begin(), new_clients_.end(), fd), new_clients_.end());
+}
+
+std::unique_ptr<established> listener::validate(client& from, boost::system::error_code& ec)
+{
+  const std::optional<hello> message = decode(from.receiver.bytes(), ec);
+  if (ec)
+    return nullptr;
+  if (from.receiver.descriptors() != message->descriptors()
+      || is_ip(local_) != (is_ip(message->connector) && is_ip(message->acceptor))
+      || (is_ip(local_) && port_of(message->acceptor) != port_of(local_)))
+  {
+    ec = error::protocol_error;
+    return nullptr;
+  }
+  auto result = std::make_unique<established>();
+  result->side = connection_side::acceptor;
+  if (message->doorbell == doorbell_kind::eventfd)
+  {
+    descriptor own = from.receiver.take_descriptor(1);
+    descriptor peer = from.receiver.take_descriptor(2);
+    if (!peer_is_same_user(from.socket.get()))
+      ec = error::untrusted_peer;
+    else if (!is_eventfd(own.get()) || !is_eventfd(peer.get()))
+      ec = error::protocol_error;
+    result->bell = doorbell(std::move(own), std::move(peer));
+  }
+  if (ec)
+    return nullptr;
+  const memfd memory(from.receiver.take_descriptor(0));
+  result->identity = identity_of(memory.native_handle());
+  result->memory = connection_memory::attach(message->geometry, memory, ec);
+  if (ec && ec.category() != error::get_category())
+    ec = error::no_memory;
+  if (ec)
+    return nullptr;
+  if (is_ip(local_))
+  {
+    result->local = as_seen_from(local_, message->acceptor);
+    result->remote = as_seen_from(local_, message->connector);
+  }
+  else
+    result->local = local_;
+  return result;
+}
+
+// Takes what the client has sent. finished: it is a connection now (returned) or nothing any more.
+std::unique_ptr<established> listener::advance(client& from, bool& finished)
+{
+  boost::system::error_code ec;
+  finished = from.receiver.receive(from.socket.get(), ec);
+  if (!finished)
+    return nullptr;
+  std::unique_ptr<established> result;
+  if (!ec)
+    result = validate(from, ec);
+  if (ec)
+    send_refused(from.socket.get(), ec);
+  return result;
+}
+
+std::unique_ptr<established> listener::look_at_clients()
+{
+  const auto now = std::chrono::steady_clock::now();
+  for (auto it = clients_.begin(); it != clients_.end();)
+  {
+    bool finished = false;
+    std::unique_ptr<established> result = advance(*it, finished);
+    if (finished || now - it->since > max_silence)
+    {
+      forget(*it);
+      if (result)
+        result->rendezvous = std::move(it->socket);
+      it = clients_.erase(it);
+    }
+    else
+      ++it;
+    if (result)
+      return result;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<established> listener::next(int socket, boost::system::error_code& ec)
+{
+  ec.clear();
+  if (kept_)
+    return std::move(kept_);
+  if (std::unique_ptr<established> result = look_at_clients())
+    return result;
+  for (;;)
+  {
+    descriptor fd(::accept4(socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.valid())
+    {
+      if (errno == EINTR || errno == ECONNABORTED)
+        continue;
+      if (errno != EAGAIN)
+        ec = last_error();
+      return nullptr;
+    }
+    client next{std::move(fd), {}, std::chrono::steady_clock::now()};
+    bool finished = false;
+    std::unique_ptr<established> result = advance(next, finished);
+    if (result)
+    {
+      result->rendezvous = std::move(next.socket);
+      return result;
+    }
+    if (finished)
+      continue;
+    if (clients_.size() == max_clients)
+    {
+      forget(clients_.front());
+      clients_.pop_front();
+    }
+    new_clients_.push_back(next.socket.get());
+    clients_.push_back(std::move(next));
+  }
+}
+
+bool listener::ready(int socket, boost::system::error_code& ec)
+{
+  if (!kept_)
+    kept_ = next(socket, ec);
+  else
+    ec.clear();
+  return kept_ || ec;
+}
+
+void listener::clients(std::vector<int>& fds) const
+{
+  for (const client& waiting : clients_)
+    fds.push_back(waiting.socket.get());
+}
+
+void listener::clear()
+{
+  for (client& waiting : clients_)
+    forget(waiting);
+  clients_.clear();
+  kept_.reset();
+}
+
+} // namespace detail
+} // namespace shm
