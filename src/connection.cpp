@@ -244,6 +244,9 @@ void connection::drain_doorbell() noexcept
 
 void connection::on_rendezvous(bool hang_up) noexcept
 {
+  // Nobody rings who is awake: the byte is old, or after a fork it is for the other process, which sleeps on it.
+  if (!hang_up && !asleep())
+    return;
   unsigned char bytes[drain_size];
   const ssize_t n = ::recv(rendezvous_.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
   if (n > 0)

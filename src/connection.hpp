@@ -69,7 +69,10 @@ public:
   /// Ends every sleep.
   void disarm() noexcept;
 
-  /// The own doorbell has rung (eventfd kind).
+  /// Whether the peer is to ring.
+  bool asleep() const noexcept { return ((reader_wait_ | writer_wait_) & 1) != 0; }
+
+  /// Takes the rings out of the own doorbell (eventfd kind).
   void drain_doorbell() noexcept;
 
   /// The rendezvous socket is readable or hung up: takes rings, a refusal, the hang-up.

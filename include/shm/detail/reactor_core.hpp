@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSL-1.0
+// The compiled part of the reactor: an epoll instance for what sleeps, a hot list for what is polled in memory.
+#ifndef ASIO_SHM_DETAIL_REACTOR_CORE_HPP
+#define ASIO_SHM_DETAIL_REACTOR_CORE_HPP
+
+#include <shm/detail/operation.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace shm {
+namespace detail {
+
+/// Where operations go when they are done; implemented on top of Asio's scheduler.
+class completion_sink
+{
+public:
+  /// An operation is pending from now on.
+  virtual void work_started() noexcept = 0;
+
+  /// These operations, pending until now, are done.
+  virtual void post(operation_queue& done) = 0;
+
+  /// Run the poll task once, soon, on a thread of the context.
+  virtual void post_poll_task() = 0;
+
+protected:
+  ~completion_sink() = default;
+};
+
+/// One reactor for each execution context.
+///
+/// Sockets with pending operations are on the hot list, where the poll task looks at their memory, or cold, where a
+/// doorbell wakes them through epoll. The poll task has a role that one thread holds at a time; whenever there is
+/// something to do for it, either the role is held or the task is posted, also while a completion handler runs.
+///
+/// Lock order: a socket's mutex, then the reactor's mutex.
+class reactor_core
+{
+public:
+  using clock = std::chrono::steady_clock;
+
+  /// @throws boost::system::system_error if the epoll instance cannot be created.
+  explicit reactor_core(completion_sink& sink);
+  ~reactor_core();
+  reactor_core(const reactor_core&) = delete;
+  reactor_core& operator=(const reactor_core&) = delete;
+
+  completion_sink& sink() noexcept { return sink_; }
+
+  /// The epoll instance, to be watched for input, edge-triggered.
+  int native_handle() const noexcept { return epoll_; }
+
+  /// Closes every socket and collects all operations, pending or done. Idempotent.
+  void shutdown(operation_queue& abandoned);
+
+  /// In a child process: a new epoll instance, everything registered anew. @throws boost::system::system_error
+  void recreate_epoll();
+
+  /// The epoll instance became readable.
+  void epoll_readable();
+
+  // --- the poll task ---
+
+  /// Takes the poll role. @param debt receives the completions not yet accounted for.
+  /// @returns false if another thread holds the role.
+  bool begin_polling(std::size_t& debt);
+
+  /// Polls until an operation is done or the deadline has passed or nothing is left to poll. Holds the role.
+  /// @returns the operation, or nullptr.
+  operation* poll(clock::time_point deadline);
+
+  /// Gives the role back before a completion handler runs.
+  void pause_polling();
+
+  /// Takes the role again after a handler. @returns false if another thread has it now.
+  bool resume_polling();
+
+  /// Ends the poll task. @param holding whether the role is held. @param debt completions still to be accounted for.
+  void end_polling(bool holding, std::size_t debt);
+
+  /// Hands an operation that is done to the poll task that runs on this thread.
+  void push_ready(operation& op);
+
+  // --- for sockets ---
+
+  /// Identifies a socket in the epoll instance; generations make an old event harmless.
+  using socket_id = std::uint64_t;
+
+  /// Makes a socket known. @returns its id.
+  socket_id add_socket(socket_core& socket);
+
+  /// Forgets a socket. Its descriptors must have been removed.
+  void remove_socket(socket_id id) noexcept;
+
+  /// Which descriptor of a socket an event belongs to.
+  enum class source : std::uint8_t
+  {
+    doorbell,
+    rendezvous,
+    listener
+  };
+
+  /// Watches a descriptor, edge-triggered. @returns 0 or an errno value.
+  int add_descriptor(socket_id id, source from, int fd) noexcept;
+
+  /// Stops watching it; to be called before it is closed, because its description may live on elsewhere.
+  void remove_descriptor(int fd) noexcept;
+
+  /// Puts a socket on the hot list.
+  void add_hot(socket_core& socket);
+
+  /// Calls the socket's on_timer() not before @p when. Once; several are kept.
+  void add_timer(socket_core& socket, clock::time_point when);
+
+  /// How long a socket without progress stays on the hot list.
+  clock::duration poll_budget() const noexcept { return poll_budget_; }
+
+private:
+  struct slot;
+  struct timer;
+
+  void drain_epoll();
+  void run_timers();
+  void set_timer(clock::time_point when) noexcept;
+  boost::intrusive_ptr<socket_core> find(std::uint64_t data);
+  bool needs_task() const noexcept;
+
+  completion_sink& sink_;
+  int epoll_ = -1;
+  int timerfd_ = -1;
+  long epoll_owner_ = 0; // process that created the epoll instance
+  clock::duration poll_budget_;
+
+  std::mutex mutex_; // guards what follows
+  std::vector<slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::vector<timer> timers_;
+  std::vector<boost::intrusive_ptr<socket_core>> incoming_; // for the hot list
+  operation_queue ready_;
+  std::size_t debt_ = 0;
+  bool polling_ = false; // the poll role is held
+  bool posted_ = false;  // the poll task is in the scheduler's queue
+  bool epoll_readable_ = false;
+  bool shut_down_ = false;
+
+  // Guarded by the poll role.
+  std::vector<boost::intrusive_ptr<socket_core>> hot_;
+  std::size_t next_hot_ = 0;
+};
+
+} // namespace detail
+} // namespace shm
+
+#endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSL-1.0
+// An open socket or acceptor: the compiled part of what Asio's socket classes call.
+#ifndef ASIO_SHM_DETAIL_SOCKET_CORE_HPP
+#define ASIO_SHM_DETAIL_SOCKET_CORE_HPP
+
+#include <shm/detail/accepted_connection.hpp>
+#include <shm/detail/buffer_view.hpp>
+#include <shm/detail/operation.hpp>
+#include <shm/detail/reactor_core.hpp>
+#include <shm/detail/socket_address.hpp>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace shm {
+namespace detail {
+
+struct socket_state;
+
+/// The queues of a socket's pending operations, and what each waits for.
+enum class operation_kind : std::uint8_t
+{
+  receive, ///< Data, or a connection to accept.
+  send,    ///< Space, or the outcome of a connect.
+  error    ///< The end of the connection.
+};
+inline constexpr std::size_t operation_kinds = 3;
+
+/// Which directions to shut down; the values of boost::asio::socket_base::shutdown_type.
+enum class shutdown_direction
+{
+  receive = 0,
+  send = 1,
+  both = 2
+};
+
+/// An open socket: unconnected, listening, connecting or connected. Thread safe; operations complete through the
+/// reactor's sink, never inside start().
+class socket_core : public boost::intrusive_ref_counter<socket_core, boost::thread_safe_counter>
+{
+public:
+  using pointer = boost::intrusive_ptr<socket_core>;
+  using error_code = boost::system::error_code;
+
+  /// A new, unconnected socket of an address family (AF_INET, AF_INET6, AF_UNIX).
+  static pointer open(reactor_core& reactor, int family, error_code& ec);
+
+  /// A socket around an AF_UNIX stream socket from elsewhere: listening, or neither bound nor connected.
+  /// @param ec operation_not_supported for any other descriptor, which stays the caller's.
+  static pointer assign(reactor_core& reactor, int family, int native_handle, error_code& ec);
+
+  /// A connected socket.
+  static pointer adopt(reactor_core& reactor, int family, accepted_connection&& connection, error_code& ec);
+
+  /// Both ends of a new connection, to be adopted.
+  static void make_pair(accepted_connection& a, accepted_connection& b, error_code& ec);
+
+  ~socket_core();
+
+  // --- lifetime ---
+  void close(error_code& ec);
+  int release(error_code& ec);
+  void cancel();
+  void cancel_by_key(operation_kind kind, void* key);
+  int native_handle() const noexcept;
+
+  // --- names ---
+  void bind(const socket_address& address, error_code& ec);
+  void listen(int backlog, error_code& ec);
+  socket_address local_address(error_code& ec) const;
+  socket_address remote_address(error_code& ec) const;
+
+  // --- blocking operations; would_block instead of waiting if the user asked for non-blocking mode ---
+  void connect(const socket_address& address, error_code& ec);
+  accepted_connection accept(error_code& ec);
+  std::size_t receive(const mutable_view* views, std::size_t count, bool peek, bool dont_wait, error_code& ec);
+  std::size_t send(const const_view* views, std::size_t count, bool dont_wait, error_code& ec);
+  void wait(operation_kind kind, error_code& ec);
+
+  // --- asynchronous operations ---
+  /// Tries the operation and queues it if it is not done. @returns whether it is done; then it was not counted as work.
+  bool start(operation_kind kind, operation& op);
+
+  // For operations' perform functions, which run with the mutex held; all return whether the operation is done.
+  bool try_receive(const mutable_view* views, std::size_t count, bool peek, operation& op);
+  bool try_send(const const_view* views, std::size_t count, operation& op);
+  bool try_wait(operation_kind kind, operation& op);
+  bool try_accept(accepted_connection& accepted, operation& op);
+  bool try_connect(const socket_address& address, operation& op);
+
+  // --- state ---
+  void shutdown(shutdown_direction what, error_code& ec);
+  std::size_t available(error_code& ec) const;
+  void set_option(int level, int name, const void* data, std::size_t size, error_code& ec);
+  void get_option(int level, int name, void* data, std::size_t& size, error_code& ec) const;
+  bool non_blocking() const noexcept;
+  void non_blocking(bool mode) noexcept;
+  bool native_non_blocking() const noexcept;
+  void native_non_blocking(bool mode, error_code& ec) noexcept;
+
+  // --- for the reactor ---
+  /// Looks at the memory. @param done receives operations that are done. @returns whether to stay on the hot list.
+  bool poll_hot(operation_queue& done, reactor_core::clock::time_point now);
+  void on_event(reactor_core::source from, bool hang_up);
+  void on_timer();
+  void abandon(operation_queue& abandoned);
+  void register_again();
+
+private:
+  using lock_type = std::unique_lock<std::mutex>;
+
+  socket_core(reactor_core& reactor, int family);
+
+  void bind_locked(const socket_address& address, error_code& ec);
+  void make_acceptor();
+  bool pending() const noexcept;
+  void perform_all(operation_queue& done);
+  bool look_again_armed(operation_queue& done);
+  void wait_for_progress(operation_queue& done);
+  void end_sleep();
+  void wake();
+  void take_all(operation_queue& ops, const error_code& ec);
+  void tear_down();
+  void watch(reactor_core::source from, int fd, error_code& ec);
+  void watch_new_clients();
+
+  bool check_connectable(const socket_address& address, error_code& ec) const;
+  bool connect_step(const socket_address& address, error_code& ec);
+  void send_own_hello(const socket_address& address, error_code& ec);
+  void establish(established&& end, error_code& ec);
+  void end_connecting(bool connected);
+
+  template <typename Attempt>
+  void block(lock_type& lock, operation_kind kind, bool dont_wait, error_code& ec, Attempt attempt);
+  void sleep(lock_type& lock, error_code& ec);
+  void nudge_sleeper() noexcept;
+
+  reactor_core& reactor_;
+  mutable std::mutex mutex_;            // guards what follows
+  std::unique_ptr<socket_state> state_; // never null
+  operation_queue queues_[operation_kinds];
+  bool closed_ = false;
+  bool hot_ = false;      // on the reactor's hot list
+  bool progress_ = false; // since the last visit of the poll task
+  reactor_core::clock::time_point last_progress_{};
+};
+
+} // namespace detail
+} // namespace shm
+
+#endif

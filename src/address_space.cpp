@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSL-1.0
+// Connecting by endpoint, and the emulated local endpoints of connectors. Binding is in address_space_bind.cpp,
+// releasing in bound_name.cpp.
+#include "address_space.hpp"
+
+#include "ephemeral_port.hpp"
+#include "file_place.hpp"
+#include "runtime_directory.hpp"
+#include "socket_name.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <cstdio>
+#include <cstring>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace shm {
+namespace detail {
+namespace {
+
+// After so many taken ports in a row the range is full for all practical purposes.
+constexpr int max_claim_attempts = 256;
+
+void connect_file(int socket, const file_place& place, boost::system::error_code& ec)
+{
+  local_sockaddr address;
+  if (!address.assign(place, ec))
+    return;
+  if (::connect(socket, address.get(), address.size()) == 0)
+    ec.clear();
+  else if (errno == ENOENT)
+    ec = boost::asio::error::connection_refused;
+  else
+    ec = last_error();
+}
+
+// Whether an interface of this machine has the address, so that a listener on the wildcard would get its connections.
+bool is_local_address(const ip_name& name, boost::system::error_code& ec)
+{
+  ec.clear();
+  if (name.is_loopback())
+    return true;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0)
+  {
+    ec = last_error();
+    return false;
+  }
+  bool found = false;
+  for (const ifaddrs* i = list; i && !found; i = i->ifa_next)
+  {
+    if (!i->ifa_addr || i->ifa_addr->sa_family != (name.v6 ? AF_INET6 : AF_INET))
+      continue;
+    if (name.v6)
+    {
+      sockaddr_in6 v6;
+      std::memcpy(&v6, i->ifa_addr, sizeof(v6));
+      found = std::memcmp(&v6.sin6_addr, name.bytes.data(), sizeof(v6.sin6_addr)) == 0;
+    }
+    else
+    {
+      sockaddr_in v4;
+      std::memcpy(&v4, i->ifa_addr, sizeof(v4));
+      found = std::memcmp(&v4.sin_addr, name.bytes.data(), sizeof(v4.sin_addr)) == 0;
+    }
+  }
+  ::freeifaddrs(list);
+  return found;
+}
+
+// A refused AF_UNIX socket is as good as new: it may try the next candidate.
+void connect_ip(int socket, const runtime_directory& directory, const ip_name& peer, boost::system::error_code& ec)
+{
+  const ip_name destination = peer.destination();
+  connect_file(socket, ip_place(directory.get(), directory.path(), destination), ec);
+  if (ec != boost::asio::error::connection_refused)
+    return;
+  boost::system::error_code failed;
+  const bool local = is_local_address(destination, failed);
+  if (failed)
+    ec = failed;
+  if (!local)
+    return;
+  for (const ip_name& wildcard : destination.wildcards())
+  {
+    connect_file(socket, ip_place(directory.get(), directory.path(), wildcard), ec);
+    if (ec != boost::asio::error::connection_refused)
+      return;
+  }
+}
+
+// Binds to the abstract name that stands for a port. @returns false with errno.
+bool bind_port(int socket, std::uint64_t directory, std::uint16_t port)
+{
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const int length = std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "asio-shm/%lu/%016llx/%u",
+      static_cast<unsigned long>(::geteuid()), static_cast<unsigned long long>(directory), unsigned(port));
+  const std::size_t size = offsetof(sockaddr_un, sun_path) + 1 + static_cast<std::size_t>(length);
+  return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)) == 0;
+}
+
+} // namespace
+
+void connect_name(int socket, const socket_address& peer, boost::system::error_code& ec)
+{
+  const socket_name name = socket_name::parse(peer, false, ec);
+  if (ec)
+    return;
+  if (name.what == socket_name::kind::path)
+  {
+    connect_file(socket, path_place(name.text), ec);
+    return;
+  }
+  if (name.what == socket_name::kind::ip && name.ip.port == 0)
+  {
+    ec = boost::asio::error::connection_refused;
+    return;
+  }
+  const runtime_directory directory = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  if (ec == boost::system::errc::no_such_file_or_directory)
+    ec = boost::asio::error::connection_refused;
+  if (ec)
+    return;
+  if (name.what == socket_name::kind::ip)
+    connect_ip(socket, directory, name.ip, ec);
+  else
+    connect_file(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+}
+
+socket_address claim_ephemeral(
+    int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec)
+{
+  socket_address result = local_end(peer);
+  const socket_name name = socket_name::parse(peer, false, ec);
+  if (ec || name.what != socket_name::kind::ip)
+    return result;
+  const runtime_directory directory = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  if (ec)
+    return result;
+
+  std::uint16_t port = wanted != 0 ? wanted : random_ephemeral_port();
+  const int attempts = wanted != 0 ? 1 : max_claim_attempts;
+  for (int i = 0; i < attempts; ++i)
+  {
+    // A connection from a port to itself would look like TCP's simultaneous open.
+    if (wanted == 0 && port == name.ip.port)
+      port = next_ephemeral_port(port);
+    set_port(result, port);
+    if (bind_port(socket, directory.identity(), port))
+    {
+      ec.clear();
+      return result;
+    }
+    ec = last_error();
+    if (ec != boost::asio::error::address_in_use)
+      return result;
+    if (wanted == 0)
+      port = next_ephemeral_port(port);
+  }
+  // The port serves to tell connections apart in logs; running out of unique ones is no reason to refuse to connect.
+  if (wanted == 0)
+    ec.clear();
+  return result;
+}
+
+} // namespace detail
+} // namespace shm

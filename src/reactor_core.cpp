@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: BSL-1.0
+// The epoll instance, the hot list and the poll role.
+#include <shm/detail/reactor_core.hpp>
+#include <shm/detail/socket_core.hpp>
+
+#include "descriptor.hpp"
+#include "full_fence.hpp"
+
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include <utility>
+
+namespace shm {
+namespace detail {
+namespace {
+
+// A doorbell's way between cores takes some 25 us on a virtual machine; twice that is worth waiting for.
+constexpr std::chrono::microseconds default_poll_budget{50};
+
+constexpr int max_events = 64;
+constexpr std::uint64_t timer_data = ~std::uint64_t{0};
+
+// Event data: generation, slot, source.
+constexpr unsigned source_bits = 2;
+constexpr unsigned slot_bits = 30;
+
+std::uint64_t event_data(reactor_core::socket_id id, reactor_core::source from) noexcept
+{
+  return (id << source_bits) | static_cast<std::uint64_t>(from);
+}
+
+reactor_core::clock::duration budget_of_this_machine() noexcept
+{
+  cpu_set_t cpus;
+  // Where only one CPU may run us, the peer cannot make progress while we spin.
+  if (::sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2)
+    return reactor_core::clock::duration::zero();
+  return default_poll_budget;
+}
+
+descriptor create_epoll()
+{
+  descriptor fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!fd.valid())
+    throw boost::system::system_error(last_error(), "epoll");
+  return fd;
+}
+
+// A timer in that epoll instance.
+descriptor create_timer(int epoll)
+{
+  descriptor fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = timer_data;
+  if (!fd.valid() || ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd.get(), &event) != 0)
+    throw boost::system::system_error(last_error(), "timerfd");
+  return fd;
+}
+
+} // namespace
+
+struct reactor_core::slot
+{
+  boost::intrusive_ptr<socket_core> socket;
+  std::uint32_t generation = 0;
+};
+
+struct reactor_core::timer
+{
+  clock::time_point when;
+  boost::intrusive_ptr<socket_core> socket;
+};
+
+reactor_core::reactor_core(completion_sink& sink)
+  : sink_(sink), epoll_owner_(::getpid()), poll_budget_(budget_of_this_machine())
+{
+  descriptor epoll = create_epoll();
+  timerfd_ = create_timer(epoll.get()).release();
+  epoll_ = epoll.release();
+}
+
+reactor_core::~reactor_core()
+{
+  ::close(epoll_);
+  ::close(timerfd_);
+}
+
+void reactor_core::shutdown(operation_queue& abandoned)
+{
+  std::vector<boost::intrusive_ptr<socket_core>> sockets;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    shut_down_ = true;
+    for (slot& s : slots_)
+      if (s.socket)
+        sockets.push_back(s.socket);
+    abandoned.push(ready_);
+    incoming_.clear();
+    timers_.clear();
+  }
+  hot_.clear(); // no thread runs the context any more
+  for (const auto& socket : sockets)
+    socket->abandon(abandoned);
+}
+
+void reactor_core::recreate_epoll()
+{
+  std::vector<boost::intrusive_ptr<socket_core>> sockets;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    descriptor epoll = create_epoll();
+    descriptor new_timer = create_timer(epoll.get());
+    ::close(epoll_);
+    ::close(timerfd_);
+    epoll_ = epoll.release();
+    timerfd_ = new_timer.release();
+    epoll_owner_ = ::getpid();
+    for (slot& s : slots_)
+      if (s.socket)
+        sockets.push_back(s.socket);
+    if (!timers_.empty())
+      set_timer(clock::now());
+  }
+  for (const auto& socket : sockets)
+    socket->register_again();
+}
+
+bool reactor_core::needs_task() const noexcept
+{
+  return !shut_down_ && (epoll_readable_ || debt_ != 0 || !ready_.empty() || !incoming_.empty() || !hot_.empty());
+}
+
+void reactor_core::epoll_readable()
+{
+  bool post = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    epoll_readable_ = true;
+    post = !polling_ && !posted_ && !shut_down_;
+    posted_ = posted_ || post;
+  }
+  if (post)
+    sink_.post_poll_task();
+}
+
+bool reactor_core::begin_polling(std::size_t& debt)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  posted_ = false;
+  debt = debt_;
+  debt_ = 0;
+  if (polling_ || shut_down_)
+    return false;
+  polling_ = true;
+  return true;
+}
+
+operation* reactor_core::poll(clock::time_point deadline)
+{
+  for (;;)
+  {
+    bool drain = false;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      drain = std::exchange(epoll_readable_, false);
+      if (!drain)
+        if (operation* op = ready_.pop())
+          return op;
+      std::move(incoming_.begin(), incoming_.end(), std::back_inserter(hot_));
+      incoming_.clear();
+    }
+    if (drain)
+    {
+      drain_epoll();
+      continue;
+    }
+    if (hot_.empty())
+      return nullptr;
+    const clock::time_point now = clock::now();
+    if (now >= deadline)
+      return nullptr;
+    operation_queue done;
+    for (std::size_t i = 0; i < hot_.size();)
+    {
+      if (hot_[i]->poll_hot(done, now))
+        ++i;
+      else
+      {
+        std::swap(hot_[i], hot_.back());
+        hot_.pop_back();
+      }
+    }
+    if (done.empty())
+    {
+      spin_pause();
+      continue;
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    ready_.push(done);
+    return ready_.pop();
+  }
+}
+
+void reactor_core::pause_polling()
+{
+  bool post = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    polling_ = false;
+    post = !posted_;
+    posted_ = true;
+  }
+  if (post)
+    sink_.post_poll_task();
+}
+
+bool reactor_core::resume_polling()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (polling_ || shut_down_)
+    return false;
+  polling_ = true;
+  return true;
+}
+
+void reactor_core::end_polling(bool holding, std::size_t debt)
+{
+  bool post = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    debt_ += debt;
+    // Who holds the role looks at the hot list; a debt must reach the scheduler even if another thread polls.
+    if (holding)
+    {
+      polling_ = false;
+      post = !posted_ && needs_task();
+    }
+    else
+      post = !posted_ && !shut_down_ && (debt_ != 0 || (!polling_ && (!ready_.empty() || !incoming_.empty())));
+    posted_ = posted_ || post;
+  }
+  if (post)
+    sink_.post_poll_task();
+}
+
+void reactor_core::push_ready(operation& op)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  ready_.push(op);
+}
+
+reactor_core::socket_id reactor_core::add_socket(socket_core& socket)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::uint32_t index;
+  if (free_slots_.empty())
+  {
+    index = static_cast<std::uint32_t>(slots_.size());
+    slots_.emplace_back();
+    free_slots_.reserve(slots_.capacity()); // so that remove_socket() allocates nothing
+  }
+  else
+  {
+    index = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  slots_[index].socket = &socket;
+  return (std::uint64_t{slots_[index].generation} << slot_bits) | index;
+}
+
+void reactor_core::remove_socket(socket_id id) noexcept
+{
+  boost::intrusive_ptr<socket_core> gone; // outlives the lock
+  std::lock_guard<std::mutex> lock(mutex_);
+  const std::uint32_t index = static_cast<std::uint32_t>(id & ((1u << slot_bits) - 1));
+  gone.swap(slots_[index].socket);
+  ++slots_[index].generation;
+  free_slots_.push_back(index);
+}
+
+boost::intrusive_ptr<socket_core> reactor_core::find(std::uint64_t data)
+{
+  const std::uint64_t id = data >> source_bits;
+  const std::size_t index = static_cast<std::size_t>(id & ((1u << slot_bits) - 1));
+  std::lock_guard<std::mutex> lock(mutex_);
+  const std::uint64_t mask = (std::uint64_t{1} << (64 - slot_bits - source_bits)) - 1;
+  if (index >= slots_.size() || (slots_[index].generation & mask) != (id >> slot_bits))
+    return nullptr;
+  return slots_[index].socket;
+}
+
+int reactor_core::add_descriptor(socket_id id, source from, int fd) noexcept
+{
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+  event.data.u64 = event_data(id, from);
+  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+}
+
+void reactor_core::remove_descriptor(int fd) noexcept
+{
+  // In a forked child that has not called notify_fork the instance is still the parent's: hands off.
+  if (fd >= 0 && ::getpid() == epoll_owner_)
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void reactor_core::add_hot(socket_core& socket)
+{
+  bool post = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (shut_down_)
+      return;
+    incoming_.emplace_back(&socket);
+    post = !polling_ && !posted_;
+    posted_ = posted_ || post;
+  }
+  if (post)
+    sink_.post_poll_task();
+}
+
+void reactor_core::drain_epoll()
+{
+  // The outer edge comes once, so everything is taken.
+  epoll_event events[max_events];
+  int n;
+  do
+  {
+    n = ::epoll_wait(epoll_, events, max_events, 0);
+    for (int i = 0; i < n; ++i)
+    {
+      if (events[i].data.u64 == timer_data)
+      {
+        run_timers();
+        continue;
+      }
+      if (const auto socket = find(events[i].data.u64))
+        socket->on_event(static_cast<source>(events[i].data.u64 & ((1u << source_bits) - 1)),
+            (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+    }
+  } while (n == max_events);
+}
+
+void reactor_core::set_timer(clock::time_point when) noexcept
+{
+  const auto ns = std::max<std::chrono::nanoseconds::rep>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch()).count(), 1);
+  itimerspec spec{};
+  spec.it_value.tv_sec = ns / 1000000000;
+  spec.it_value.tv_nsec = ns % 1000000000;
+  ::timerfd_settime(timerfd_, TFD_TIMER_ABSTIME, &spec, nullptr); // steady_clock is CLOCK_MONOTONIC
+}
+
+void reactor_core::add_timer(socket_core& socket, clock::time_point when)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (shut_down_)
+    return;
+  const bool first
+      = std::all_of(timers_.begin(), timers_.end(), [when](const timer& t) { return when < t.when; });
+  timers_.push_back({when, &socket});
+  if (first)
+    set_timer(when);
+}
+
+void reactor_core::run_timers()
+{
+  std::vector<timer> due;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::uint64_t expirations;
+    const ssize_t n = ::read(timerfd_, &expirations, sizeof(expirations));
+    static_cast<void>(n);
+    const clock::time_point now = clock::now();
+    const auto late = std::partition(timers_.begin(), timers_.end(), [now](const timer& t) { return t.when > now; });
+    std::move(late, timers_.end(), std::back_inserter(due));
+    timers_.erase(late, timers_.end());
+    if (!timers_.empty())
+      set_timer(std::min_element(timers_.begin(), timers_.end(), [](const timer& a, const timer& b) {
+        return a.when < b.when;
+      })->when);
+  }
+  for (const timer& t : due)
+    t.socket->on_timer();
+}
+
+} // namespace detail
+} // namespace shm

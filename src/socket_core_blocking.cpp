@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSL-1.0
+// Blocking operations of a socket: spin a little, then sleep on its own descriptors, with or without a reactor.
+#include <shm/detail/socket_core.hpp>
+
+#include "full_fence.hpp"
+#include "socket_state.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <poll.h>
+#include <utility>
+#include <vector>
+
+namespace shm {
+namespace detail {
+
+namespace asio_error = boost::asio::error;
+
+namespace {
+
+// Never queued: lets blocking operations use what asynchronous ones use.
+class blocking_operation : public operation
+{
+public:
+  blocking_operation() noexcept
+    : operation([](operation&, socket_core&) { return false; })
+  {
+  }
+};
+
+} // namespace
+
+void socket_core::nudge_sleeper() noexcept
+{
+  if (state_->sleeper)
+    ring_eventfd(state_->nudge.get());
+}
+
+// Waits until something may have changed. Spurious returns are possible.
+void socket_core::sleep(lock_type& lock, error_code& ec)
+{
+  socket_state& state = *state_;
+  if (state.sleeper)
+  {
+    state.followers.wait(lock); // the one who sleeps on the descriptors tells
+    return;
+  }
+  // Not the doorbell itself: the reactor watches that one too, and either may drain it before the other has seen it.
+  if (!state.nudge.valid())
+    state.nudge = open_eventfd(ec);
+  if (ec)
+    return;
+  const std::shared_ptr<connection> end = state.end; // keeps the descriptors open if the socket is closed meanwhile
+  std::vector<int> fds = {state.nudge.get(), end ? end->rendezvous() : state.socket.get()};
+  if (end && end->own_doorbell() >= 0)
+    fds.push_back(end->own_doorbell());
+  if (state.acceptor)
+    state.acceptor->clients(fds);
+  std::vector<pollfd> polled;
+  for (const int fd : fds)
+    polled.push_back({fd, POLLIN | POLLRDHUP, 0});
+
+  state.sleeper = true;
+  lock.unlock();
+  ::poll(polled.data(), polled.size(), -1); // a signal is a spurious return
+  lock.lock();
+  state.sleeper = false;
+  state.followers.notify_all();
+  if (polled[0].revents != 0)
+    drain_eventfd(polled[0].fd);
+  if (closed_ || !end)
+    return;
+  end->drain_doorbell();
+  if (polled[1].revents != 0)
+    end->on_rendezvous((polled[1].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+  wake(); // asynchronous operations sleep on the same doorbell
+}
+
+template <typename Attempt>
+void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, error_code& ec, Attempt attempt)
+{
+  const auto finished = [&] {
+    if (closed_)
+      ec = asio_error::bad_descriptor;
+    return closed_ || attempt();
+  };
+  if (finished())
+    return;
+  if (state_->non_blocking || dont_wait)
+  {
+    if (state_->end)
+      state_->end->look_for_hang_up(true);
+    if (!finished())
+      ec = asio_error::would_block;
+    return;
+  }
+  if (state_->end && reactor_.poll_budget() > reactor_core::clock::duration::zero())
+  {
+    const auto deadline = reactor_core::clock::now() + reactor_.poll_budget();
+    do
+    {
+      lock.unlock();
+      spin_pause();
+      lock.lock();
+      if (finished())
+        return;
+    } while (reactor_core::clock::now() < deadline);
+  }
+  for (;;)
+  {
+    if (state_->end)
+    {
+      state_->end->arm(kind == operation_kind::receive, kind == operation_kind::send);
+      if (finished())
+      {
+        if (!closed_)
+          wake();
+        return;
+      }
+    }
+    else if (finished())
+      return;
+    sleep(lock, ec);
+    if (ec || finished())
+      return;
+  }
+}
+
+std::size_t socket_core::receive(
+    const mutable_view* views, std::size_t count, bool peek, bool dont_wait, error_code& ec)
+{
+  lock_type lock(mutex_);
+  blocking_operation op;
+  ec.clear();
+  block(lock, operation_kind::receive, dont_wait, ec, [&] {
+    const bool done = try_receive(views, count, peek, op);
+    if (done)
+      ec = op.ec_;
+    return done;
+  });
+  return op.bytes_transferred_;
+}
+
+std::size_t socket_core::send(const const_view* views, std::size_t count, bool dont_wait, error_code& ec)
+{
+  lock_type lock(mutex_);
+  blocking_operation op;
+  ec.clear();
+  if (!closed_ && state_->end)
+    state_->end->look_for_hang_up(false);
+  block(lock, operation_kind::send, dont_wait, ec, [&] {
+    const bool done = try_send(views, count, op);
+    if (done)
+      ec = op.ec_;
+    return done;
+  });
+  return op.bytes_transferred_;
+}
+
+void socket_core::wait(operation_kind kind, error_code& ec)
+{
+  lock_type lock(mutex_);
+  blocking_operation op;
+  ec.clear();
+  block(lock, kind, false, ec, [&] { return try_wait(kind, op); });
+}
+
+accepted_connection socket_core::accept(error_code& ec)
+{
+  lock_type lock(mutex_);
+  blocking_operation op;
+  accepted_connection result;
+  ec.clear();
+  block(lock, operation_kind::receive, false, ec, [&] {
+    const bool done = try_accept(result, op);
+    if (done)
+      ec = op.ec_;
+    return done;
+  });
+  return result;
+}
+
+} // namespace detail
+} // namespace shm

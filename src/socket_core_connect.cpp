@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSL-1.0
+// The connector's side of the handshake: find the listener, create the memory, send HELLO.
+#include <shm/detail/socket_core.hpp>
+
+#include "rendezvous.hpp"
+#include "sockaddr.hpp"
+#include "socket_name.hpp"
+#include "socket_state.hpp"
+#include "tsan.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <utility>
+
+namespace shm {
+namespace detail {
+
+namespace asio_error = boost::asio::error;
+
+namespace {
+
+// A full backlog is retried, first soon, then less often, and given up after as long as TCP repeats its SYN.
+constexpr std::chrono::milliseconds first_pause{1};
+constexpr std::chrono::milliseconds longest_pause{50};
+constexpr std::chrono::seconds connect_timeout{120};
+
+std::size_t identity_of(const memfd& memory) noexcept
+{
+  struct stat st;
+  return tsan_enabled && ::fstat(memory.native_handle(), &st) == 0 ? static_cast<std::size_t>(st.st_ino) : 0;
+}
+
+// The endpoint that a wildcard means at either end of a connection within this machine; others are returned as they are.
+socket_address destination_of(const socket_address& address) noexcept
+{
+  socket_address result = local_end(address);
+  set_port(result, port_of(address));
+  return result;
+}
+
+// Memory and doorbells of a new connection, for both sides.
+struct new_connection
+{
+  established end;
+  memfd memory;
+  descriptor acceptor_eventfd;
+  descriptor connector_eventfd;
+
+  new_connection(const connection_geometry& geometry, doorbell_kind kind, boost::system::error_code& ec)
+  {
+    end.memory = connection_memory::create(geometry, memory, ec);
+    if (!ec && kind == doorbell_kind::eventfd)
+      acceptor_eventfd = open_eventfd(ec);
+    if (!ec && kind == doorbell_kind::eventfd)
+      connector_eventfd = open_eventfd(ec);
+    end.identity = identity_of(memory);
+  }
+};
+
+} // namespace
+
+bool socket_core::check_connectable(const socket_address& address, error_code& ec) const
+{
+  ec.clear();
+  if (closed_)
+    ec = asio_error::bad_descriptor;
+  else if (state_->end || state_->acceptor)
+    ec = asio_error::already_connected;
+  else if (family_of(address) != state_->family)
+    ec = asio_error::address_family_not_supported;
+  return !ec;
+}
+
+// Sends HELLO to the listener that the socket is connected to, and owns the connection from then on.
+void socket_core::send_own_hello(const socket_address& address, error_code& ec)
+{
+  hello message;
+  message.geometry = state_->options.geometry_for_connector();
+  const bool shared_eventfds = !state_->options.socket_doorbell() && peer_is_same_user(state_->socket.get());
+  message.doorbell = shared_eventfds ? doorbell_kind::eventfd : doorbell_kind::socket;
+
+  new_connection made(message.geometry, message.doorbell, ec);
+  if (ec)
+    return;
+  made.end.local = state_->local;
+  made.end.remote = address;
+  if (is_ip(address))
+  {
+    made.end.remote = destination_of(address);
+    made.end.local = destination_of(state_->local);
+    message.connector = made.end.local;
+    message.acceptor = made.end.remote;
+  }
+  const int descriptors[] = {made.memory.native_handle(), made.acceptor_eventfd.get(), made.connector_eventfd.get()};
+  send_hello(state_->socket.get(), encode(message), descriptors, message.descriptors(), ec);
+  if (ec)
+    return;
+  if (shared_eventfds)
+    made.end.bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
+  made.end.rendezvous = std::move(state_->socket);
+  establish(std::move(made.end), ec);
+}
+
+// One attempt. Returns false if it is worth another one later; else ec tells the outcome.
+bool socket_core::connect_step(const socket_address& address, error_code& ec)
+{
+  socket_state& state = *state_;
+  if (!state.socket.valid())
+  {
+    state.socket = open_rendezvous_socket(ec);
+    if (ec)
+      return true;
+  }
+  if (!state.linked)
+  {
+    connect_name(state.socket.get(), address, ec);
+    if (ec)
+      return ec != asio_error::try_again;
+    state.linked = true;
+  }
+  if (!state.bound && !state.claimed)
+  {
+    const socket_address local = claim_ephemeral(state.socket.get(), address, 0, ec);
+    if (ec)
+      return true;
+    state.local = local;
+    state.claimed = true;
+  }
+  send_own_hello(address, ec);
+  return ec != asio_error::try_again;
+}
+
+// Leaves the connecting state; after a failure the socket is as it was before.
+void socket_core::end_connecting(bool connected)
+{
+  socket_state& state = *state_;
+  state.connecting = false;
+  const bool used = state.linked && !connected;
+  state.linked = false;
+  if (!used)
+    return;
+  state.socket.reset(); // made anew by the next attempt
+  state.name = bound_name();
+  state.local = unbound_address(state.family);
+  state.bound = state.claimed = false;
+  error_code ignored;
+  state.socket = open_rendezvous_socket(ignored);
+}
+
+void socket_core::establish(established&& end, error_code& ec)
+{
+  ec.clear();
+  auto made = std::make_shared<connection>(std::move(end));
+  if (made->own_doorbell() >= 0)
+    watch(reactor_core::source::doorbell, made->own_doorbell(), ec);
+  if (!ec)
+    watch(reactor_core::source::rendezvous, made->rendezvous(), ec);
+  if (ec)
+    reactor_.remove_descriptor(made->own_doorbell());
+  else
+    state_->end = std::move(made);
+}
+
+void socket_core::connect(const socket_address& address, error_code& ec)
+{
+  lock_type lock(mutex_);
+  if (!check_connectable(address, ec))
+    return;
+  if (state_->connecting)
+  {
+    ec = asio_error::already_started;
+    return;
+  }
+  state_->connecting = true;
+  const auto deadline = reactor_core::clock::now() + connect_timeout;
+  for (std::chrono::milliseconds pause = first_pause; !connect_step(address, ec);
+       pause = std::min(2 * pause, longest_pause))
+  {
+    if (state_->non_blocking || reactor_core::clock::now() >= deadline)
+    {
+      ec = state_->non_blocking ? asio_error::try_again : asio_error::timed_out;
+      break;
+    }
+    lock.unlock();
+    const timespec time = {0, static_cast<long>(pause.count()) * 1000000};
+    ::nanosleep(&time, nullptr);
+    lock.lock();
+    if (closed_)
+    {
+      ec = asio_error::operation_aborted;
+      return;
+    }
+  }
+  end_connecting(!ec);
+}
+
+bool socket_core::try_connect(const socket_address& address, operation& op)
+{
+  socket_state& state = *state_;
+  const auto now = reactor_core::clock::now();
+  if (!state.connecting)
+  {
+    if (!check_connectable(address, op.ec_))
+      return true;
+    state.connecting = true;
+    state.pause = first_pause;
+    state.connect_deadline = now + connect_timeout;
+  }
+  if (!connect_step(address, op.ec_))
+  {
+    if (now < state.connect_deadline)
+    {
+      if (!state.timer)
+        reactor_.add_timer(*this, now + state.pause);
+      state.timer = true;
+      state.pause = std::min(2 * state.pause, longest_pause);
+      return false;
+    }
+    op.ec_ = asio_error::timed_out;
+  }
+  end_connecting(!op.ec_);
+  return true;
+}
+
+void socket_core::on_timer()
+{
+  operation_queue done;
+  {
+    const lock_type lock(mutex_);
+    state_->timer = false;
+    if (closed_)
+      return;
+    perform_all(done);
+    if (state_->end && pending())
+      wait_for_progress(done); // operations that were started behind the connect
+  }
+  reactor_.sink().post(done);
+}
+
+void socket_core::make_pair(accepted_connection& a, accepted_connection& b, error_code& ec)
+{
+  std::array<descriptor, 2> sockets = open_rendezvous_pair(ec);
+  if (ec)
+    return;
+  new_connection made(socket_options().geometry_for_connector(), doorbell_kind::eventfd, ec);
+  if (ec)
+    return;
+  auto acceptor = std::make_unique<established>();
+  acceptor->side = connection_side::acceptor;
+  acceptor->identity = made.end.identity;
+  acceptor->memory = connection_memory::attach(made.end.memory.geometry(), made.memory, ec);
+  descriptor bells[2];
+  if (!ec)
+  {
+    // Each side owns descriptors of its own.
+    bells[0].reset(::fcntl(made.connector_eventfd.get(), F_DUPFD_CLOEXEC, 0));
+    bells[1].reset(::fcntl(made.acceptor_eventfd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!bells[0].valid() || !bells[1].valid())
+      ec = last_error();
+  }
+  if (ec)
+    return;
+  acceptor->bell = doorbell(std::move(bells[1]), std::move(bells[0]));
+  acceptor->rendezvous = std::move(sockets[1]);
+  made.end.bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
+  made.end.rendezvous = std::move(sockets[0]);
+  made.end.local = made.end.remote = acceptor->local = acceptor->remote = unbound_address(AF_UNIX);
+  a = accepted_connection(std::make_unique<established>(std::move(made.end)));
+  b = accepted_connection(std::move(acceptor));
+}
+
+} // namespace detail
+} // namespace shm

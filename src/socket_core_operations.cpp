@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSL-1.0
+// Asynchronous operations of a socket: trying, queueing, polling, arming, waking, cancelling.
+#include <shm/detail/socket_core.hpp>
+
+#include "socket_state.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace shm {
+namespace detail {
+
+namespace asio_error = boost::asio::error;
+
+namespace {
+
+operation_queue* queue_of(operation_queue* queues, operation_kind kind) noexcept
+{
+  return &queues[static_cast<std::size_t>(kind)];
+}
+
+} // namespace
+
+bool socket_core::pending() const noexcept
+{
+  return std::any_of(std::begin(queues_), std::end(queues_), [](const operation_queue& q) { return !q.empty(); });
+}
+
+void socket_core::perform_all(operation_queue& done)
+{
+  for (operation_queue& queue : queues_)
+    while (!queue.empty() && queue.front()->perform(*this))
+    {
+      done.push(*queue.pop());
+      progress_ = true;
+    }
+}
+
+// Sleeps for what is pending, and looks once more. Returns whether there was progress after all.
+bool socket_core::look_again_armed(operation_queue& done)
+{
+  progress_ = false;
+  state_->end->arm(
+      !queue_of(queues_, operation_kind::receive)->empty(), !queue_of(queues_, operation_kind::send)->empty());
+  perform_all(done);
+  if (!std::exchange(progress_, false))
+    return false;
+  end_sleep();
+  return true;
+}
+
+// Something is pending that could not be done now.
+void socket_core::wait_for_progress(operation_queue& done)
+{
+  if (!state_->end)
+    return; // an acceptor is watched by epoll, a connector has its timer
+  if (hot_ || reactor_.poll_budget() > reactor_core::clock::duration::zero())
+    wake();
+  else
+    while (pending() && look_again_armed(done))
+      ;
+}
+
+// Ends every sleep of this side. A thread that sleeps in a blocking operation is told, so that it arms again.
+void socket_core::end_sleep()
+{
+  state_->end->disarm();
+  nudge_sleeper();
+}
+
+// Ends every sleep and has the poll task look at what is pending.
+void socket_core::wake()
+{
+  end_sleep();
+  progress_ = true;
+  if (hot_ || !pending())
+    return;
+  hot_ = true;
+  reactor_.add_hot(*this);
+}
+
+bool socket_core::start(operation_kind kind, operation& op)
+{
+  operation_queue done;
+  {
+    const lock_type lock(mutex_);
+    operation_queue& queue = *queue_of(queues_, kind);
+    if (closed_)
+    {
+      op.ec_ = asio_error::bad_descriptor;
+      return true;
+    }
+    if (queue.empty() && op.perform(*this))
+      return true;
+    reactor_.sink().work_started();
+    queue.push(op);
+    wait_for_progress(done);
+  }
+  reactor_.sink().post(done);
+  return false;
+}
+
+bool socket_core::poll_hot(operation_queue& done, reactor_core::clock::time_point now)
+{
+  const lock_type lock(mutex_);
+  if (closed_)
+    return false;
+  perform_all(done);
+  if (std::exchange(progress_, false))
+  {
+    last_progress_ = now; // and it stays for one more visit: a handler is about to start the next operation
+    return true;
+  }
+  if (pending())
+  {
+    if (now - last_progress_ < reactor_.poll_budget())
+      return true;
+    if (look_again_armed(done))
+    {
+      last_progress_ = now;
+      return true;
+    }
+  }
+  hot_ = false;
+  return false;
+}
+
+void socket_core::on_event(reactor_core::source from, bool hang_up)
+{
+  operation_queue done;
+  {
+    const lock_type lock(mutex_);
+    if (closed_)
+      return;
+    // An eventfd is not drained here: each ring is an edge of its own, and after a fork the ring may be for the other
+    // process.
+    if (state_->end && from == reactor_core::source::doorbell)
+      wake();
+    else if (state_->end && from == reactor_core::source::rendezvous)
+    {
+      state_->end->on_rendezvous(hang_up);
+      wake();
+    }
+    else if (state_->acceptor)
+      perform_all(done);
+  }
+  reactor_.sink().post(done);
+}
+
+void socket_core::take_all(operation_queue& ops, const error_code& ec)
+{
+  for (operation_queue& queue : queues_)
+    while (operation* op = queue.pop())
+    {
+      op->ec_ = ec;
+      op->bytes_transferred_ = 0;
+      ops.push(*op);
+    }
+  if (state_->connecting)
+    end_connecting(false);
+}
+
+void socket_core::cancel()
+{
+  operation_queue ops;
+  {
+    const lock_type lock(mutex_);
+    if (closed_)
+      return;
+    take_all(ops, asio_error::operation_aborted);
+    if (state_->end)
+      end_sleep();
+  }
+  reactor_.sink().post(ops);
+}
+
+void socket_core::cancel_by_key(operation_kind kind, void* key)
+{
+  operation_queue cancelled;
+  {
+    const lock_type lock(mutex_);
+    if (closed_)
+      return;
+    operation_queue& queue = *queue_of(queues_, kind);
+    operation_queue others;
+    const bool connect = state_->connecting && !queue.empty() && queue.front()->cancellation_key_ == key
+        && kind == operation_kind::send;
+    while (operation* op = queue.pop())
+    {
+      if (op->cancellation_key_ == key)
+      {
+        op->ec_ = asio_error::operation_aborted;
+        cancelled.push(*op);
+      }
+      else
+        others.push(*op);
+    }
+    queue.push(others);
+    if (connect)
+      end_connecting(false);
+    if (state_->end && !pending())
+      end_sleep();
+  }
+  reactor_.sink().post(cancelled);
+}
+
+bool socket_core::try_receive(const mutable_view* views, std::size_t count, bool peek, operation& op)
+{
+  if (state_->end)
+    return state_->end->try_receive(views, count, peek, op.bytes_transferred_, op.ec_);
+  op.ec_ = asio_error::not_connected;
+  return true;
+}
+
+bool socket_core::try_send(const const_view* views, std::size_t count, operation& op)
+{
+  if (state_->end)
+    return state_->end->try_send(views, count, op.bytes_transferred_, op.ec_);
+  op.ec_ = state_->acceptor ? asio_error::not_connected : asio_error::broken_pipe;
+  return true;
+}
+
+bool socket_core::try_wait(operation_kind kind, operation& op)
+{
+  op.ec_.clear();
+  if (state_->end)
+    return kind == operation_kind::receive ? state_->end->readable()
+        : kind == operation_kind::send     ? state_->end->writable()
+                                           : state_->end->failed();
+  if (!state_->acceptor)
+    return !state_->connecting; // as poll(2) has it for an unconnected socket
+  if (kind != operation_kind::receive)
+    return false;
+  error_code ignored; // accept will report it
+  const bool ready = state_->acceptor->ready(state_->socket.get(), ignored);
+  watch_new_clients();
+  return ready;
+}
+
+bool socket_core::try_accept(accepted_connection& accepted, operation& op)
+{
+  if (!state_->acceptor)
+  {
+    op.ec_ = asio_error::invalid_argument;
+    return true;
+  }
+  accepted = accepted_connection(state_->acceptor->next(state_->socket.get(), op.ec_));
+  watch_new_clients();
+  return accepted.valid() || op.ec_;
+}
+
+void socket_core::watch_new_clients()
+{
+  for (const int fd : state_->acceptor->take_new_clients())
+  {
+    error_code ignored; // looked at again with the next client
+    watch(reactor_core::source::listener, fd, ignored);
+    nudge_sleeper();
+  }
+}
+
+void socket_core::shutdown(shutdown_direction what, error_code& ec)
+{
+  const lock_type lock(mutex_);
+  if (closed_)
+    ec = asio_error::bad_descriptor;
+  else if (!state_->end)
+    ec = asio_error::not_connected;
+  else
+  {
+    ec.clear();
+    if (what != shutdown_direction::send)
+      state_->end->shutdown_receive();
+    if (what != shutdown_direction::receive)
+      state_->end->shutdown_send();
+    wake();
+  }
+}
+
+std::size_t socket_core::available(error_code& ec) const
+{
+  const lock_type lock(mutex_);
+  ec.clear();
+  if (closed_)
+    ec = asio_error::bad_descriptor;
+  return state_->end ? state_->end->available(ec) : 0;
+}
+
+} // namespace detail
+} // namespace shm

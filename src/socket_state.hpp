@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a socket_core holds; guarded by its mutex.
+#ifndef ASIO_SHM_SRC_SOCKET_STATE_HPP
+#define ASIO_SHM_SRC_SOCKET_STATE_HPP
+
+#include "address_space.hpp"
+#include "connection.hpp"
+#include "descriptor.hpp"
+#include "listener.hpp"
+#include "socket_options.hpp"
+
+#include <shm/detail/reactor_core.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+
+namespace shm {
+namespace detail {
+
+/// An open socket is unconnected, or has exactly one of a listener and an end (of a connection).
+struct socket_state
+{
+  int family = 0;
+  reactor_core::socket_id id = 0;
+  socket_options options;
+  bool non_blocking = false;
+  bool native_non_blocking = false;
+
+  descriptor socket; ///< AF_UNIX; moves into the end when connected.
+  bound_name name;   ///< Held by acceptors, and by connectors that were bound.
+  socket_address local;
+  bool bound = false;
+  bool claimed = false; ///< The socket carries an ephemeral endpoint.
+
+  std::unique_ptr<listener> acceptor;
+  std::shared_ptr<connection> end; ///< Shared with a thread that sleeps on its descriptors.
+
+  // A connect that waits for room in the listener's backlog.
+  bool connecting = false;
+  bool linked = false; ///< Connected to the listener; HELLO is still to be sent.
+  socket_address connect_to;
+  std::chrono::milliseconds pause{1};
+  std::chrono::steady_clock::time_point connect_deadline;
+  bool timer = false; ///< on_timer() will be called
+
+  // Threads in blocking operations: one sleeps on the descriptors, the others wait for it to tell them.
+  bool sleeper = false;
+  std::condition_variable followers;
+  descriptor nudge; ///< Wakes the sleeper from within the process; made for the first one.
+};
+
+} // namespace detail
+} // namespace shm
+
+#endif
