@@ -53,6 +53,9 @@ public:
    */
   void release(boost::system::error_code& ec);
 
+  /// Leaves the name to whoever has the socket now. It stays reachable and is not bound anew while the socket lives.
+  void leave() noexcept;
+
 private:
   friend class name_binder;
 

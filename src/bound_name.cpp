@@ -86,5 +86,11 @@ void bound_name::release(boost::system::error_code& ec)
     remove_if_ours(directory.get(), lock_file_.path, lock_file_.device, lock_file_.inode, ec);
 }
 
+void bound_name::leave() noexcept
+{
+  directory_.reset();
+  lock_.reset();
+}
+
 } // namespace detail
 } // namespace shm

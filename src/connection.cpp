@@ -10,6 +10,7 @@
 #include <boost/asio/error.hpp>
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -34,6 +35,8 @@ connection::connection(established&& from) noexcept
     remote_(from.remote),
     send_control_(side_ == connection_side::connector ? memory_.connector_control() : memory_.acceptor_control()),
     receive_control_(side_ == connection_side::connector ? memory_.acceptor_control() : memory_.connector_control()),
+    own_cpu_(side_ == connection_side::connector ? memory_.connector_cpu() : memory_.acceptor_cpu()),
+    peer_cpu_(side_ == connection_side::connector ? memory_.acceptor_cpu() : memory_.connector_cpu()),
     writer_(side_ == connection_side::connector
             ? ring_writer(send_control_, memory_.connector_data(), memory_.geometry().connector)
             : ring_writer(send_control_, memory_.acceptor_data(), memory_.geometry().acceptor)),
@@ -234,6 +237,17 @@ void connection::disarm() noexcept
     receive_control_.reader_wait.store(++reader_wait_, std::memory_order_relaxed);
   if (writer_wait_ & 1)
     send_control_.writer_wait.store(++writer_wait_, std::memory_order_relaxed);
+}
+
+bool connection::shares_cpu_with_peer() noexcept
+{
+  const std::uint64_t cpu = static_cast<std::uint64_t>(::sched_getcpu()) + 1; // 0 where the kernel cannot tell
+  if (cpu != own_cpu_value_)
+  {
+    own_cpu_value_ = cpu;
+    own_cpu_.store(cpu, std::memory_order_relaxed);
+  }
+  return cpu != 0 && peer_cpu_.load(std::memory_order_relaxed) == cpu;
 }
 
 void connection::drain_doorbell() noexcept

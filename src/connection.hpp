@@ -81,6 +81,9 @@ public:
   /// Looks for a hang-up without waiting for the reactor, at most once in a while unless @p now.
   void look_for_hang_up(bool now) noexcept;
 
+  /// Says on which CPU this side polls now. @returns whether the peer polls, or last polled, on the same one.
+  bool shares_cpu_with_peer() noexcept;
+
   bool hung_up() const noexcept { return hung_up_; }
   int rendezvous() const noexcept { return rendezvous_.get(); }
   int own_doorbell() const noexcept { return bell_.own(); }
@@ -106,6 +109,9 @@ private:
 
   control_segment& send_control_;
   control_segment& receive_control_;
+  std::atomic<std::uint64_t>& own_cpu_;
+  const std::atomic<std::uint64_t>& peer_cpu_;
+  std::uint64_t own_cpu_value_ = 0; // what own_cpu_ holds
   ring_writer writer_;
   ring_reader reader_;
 

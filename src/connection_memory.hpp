@@ -38,12 +38,16 @@ struct connection_geometry
   }
 };
 
-// The header, one page. Written once by the connector before anyone else can see it, but for attached.
+// The header, one page. Written once by the connector before anyone else can see it, but for the last three words.
 //
-//   0x000  magic "ASIOSHM\0"     0x018  connector: segment_size, segment_count
-//   0x008  version               0x020  acceptor: segment_size, segment_count
-//   0x00c  (zero)                0x080  attached: 1 once the acceptor has mapped the region
+//   0x000  magic "ASIOSHM\0"     0x080  attached: 1 once the acceptor has mapped the region
+//   0x008  version               0x100  connector_cpu: where the connector polls, plus 1; 0: unknown
+//   0x00c  (zero)                0x180  acceptor_cpu: where the acceptor polls, plus 1; 0: unknown
 //   0x010  size of the region
+//   0x018  connector: segment_size, segment_count
+//   0x020  acceptor: segment_size, segment_count
+//
+// The CPU words are hints: whoever shares a CPU with its peer must not spin, for the peer cannot run meanwhile.
 struct region_header
 {
   char magic[8];
@@ -53,12 +57,16 @@ struct region_header
   ring_geometry connector;
   ring_geometry acceptor;
   alignas(word_block) std::atomic<std::uint64_t> attached;
-  alignas(word_block) unsigned char unused_to_end[0x1000 - 0x100];
+  alignas(word_block) std::atomic<std::uint64_t> connector_cpu;
+  alignas(word_block) std::atomic<std::uint64_t> acceptor_cpu;
+  alignas(word_block) unsigned char unused_to_end[0x1000 - 0x200];
 };
 static_assert(offsetof(region_header, size) == 0x010, "layout");
 static_assert(offsetof(region_header, connector) == 0x018, "layout");
 static_assert(offsetof(region_header, acceptor) == 0x020, "layout");
 static_assert(offsetof(region_header, attached) == 0x080, "layout");
+static_assert(offsetof(region_header, connector_cpu) == 0x100, "layout");
+static_assert(offsetof(region_header, acceptor_cpu) == 0x180, "layout");
 static_assert(sizeof(region_header) == page_size, "one page");
 
 /// The mapping of one side and where its two rings lie.
@@ -87,6 +95,10 @@ public:
   unsigned char* connector_data() const noexcept;
   unsigned char* acceptor_data() const noexcept;
   const connection_geometry& geometry() const noexcept { return geometry_; }
+
+  /// The hints where each side polls.
+  std::atomic<std::uint64_t>& connector_cpu() const noexcept { return header().connector_cpu; }
+  std::atomic<std::uint64_t>& acceptor_cpu() const noexcept { return header().acceptor_cpu; }
 
   /// Set by the acceptor when it has mapped the region.
   bool attached() const noexcept { return header().attached.load(std::memory_order_acquire) != 0; }

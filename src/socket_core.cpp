@@ -178,6 +178,7 @@ int socket_core::release(error_code& ec)
       state_->acceptor.reset();
     }
     fd = state_->socket.release();
+    state_->name.leave();
     tear_down();
   }
   reactor_.sink().post(ops);

@@ -96,7 +96,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
   }
   if (state_->end && reactor_.poll_budget() > reactor_core::clock::duration::zero())
   {
-    const auto deadline = reactor_core::clock::now() + reactor_.poll_budget();
+    const auto deadline = reactor_core::clock::now() + spin_budget();
     do
     {
       lock.unlock();

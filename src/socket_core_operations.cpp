@@ -16,6 +16,9 @@ namespace asio_error = boost::asio::error;
 
 namespace {
 
+// On one CPU with the peer: enough for an end of the connection that this very thread serves too, and no more.
+constexpr reactor_core::clock::duration shared_cpu_budget = std::chrono::microseconds(2);
+
 operation_queue* queue_of(operation_queue* queues, operation_kind kind) noexcept
 {
   return &queues[static_cast<std::size_t>(kind)];
@@ -102,6 +105,13 @@ bool socket_core::start(operation_kind kind, operation& op)
   return false;
 }
 
+// How long to look at memory without progress.
+reactor_core::clock::duration socket_core::spin_budget()
+{
+  return state_->end->shares_cpu_with_peer() ? std::min(shared_cpu_budget, reactor_.poll_budget())
+                                             : reactor_.poll_budget();
+}
+
 bool socket_core::poll_hot(operation_queue& done, reactor_core::clock::time_point now)
 {
   const lock_type lock(mutex_);
@@ -115,7 +125,7 @@ bool socket_core::poll_hot(operation_queue& done, reactor_core::clock::time_poin
   }
   if (pending())
   {
-    if (now - last_progress_ < reactor_.poll_budget())
+    if (now - last_progress_ < spin_budget())
       return true;
     if (look_again_armed(done))
     {

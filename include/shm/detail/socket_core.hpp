@@ -123,6 +123,7 @@ private:
   void perform_all(operation_queue& done);
   bool look_again_armed(operation_queue& done);
   void wait_for_progress(operation_queue& done);
+  reactor_core::clock::duration spin_budget();
   void end_sleep();
   void wake();
   void take_all(operation_queue& ops, const error_code& ec);
