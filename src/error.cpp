@@ -33,9 +33,9 @@ public:
     case version_mismatch:
       return "the peer speaks another version of the protocol: build both programs with the same version of asio_shm";
     case geometry_refused:
-      return "ring sizes beyond the acceptor's limit: ask for smaller buffers or raise the limit at the acceptor";
+      return "ring sizes beyond the limit of this version: ask for smaller buffers";
     case untrusted_peer:
-      return "the peer belongs to another user: run both programs as one user or allow other users at this endpoint";
+      return "the peer belongs to another user: run both programs as one user";
     case unsealed_memory:
       return "the peer's memory lacks its seals and was not mapped: check that the peer is a program that uses "
              "shm::stream_protocol";

@@ -100,7 +100,10 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
     result->remote = as_seen_from(local_, message->connector);
   }
   else
+  {
     result->local = local_;
+    result->remote = unbound_address(AF_UNIX);
+  }
   return result;
 }
 

@@ -116,7 +116,7 @@ void socket_core::tear_down()
     state.acceptor->clear();
   if (state.end)
   {
-    state.end->disarm();
+    // No word of the ring is written: after a fork the other copy goes on, and may be asleep.
     reactor_.remove_descriptor(state.end->own_doorbell());
     reactor_.remove_descriptor(state.end->rendezvous());
   }

@@ -12,8 +12,8 @@ namespace shm {
 /// Socket option: wake sleeping peers by a byte over the rendezvous socket instead of an eventfd.
 /**
  * To be set on a connector before connect; it holds for both sides of the connection. It saves two of the three
- * descriptors that each side of a connection has, for programs with very many connections, and costs some 1.5 µs more
- * for each wake-up. Peers of different users always use the socket. Off by default.
+ * descriptors that each side of a connection has, for programs with very many connections, and makes each wake-up
+ * cost a little more. Peers of different users always use the socket. Off by default.
  *
  * @code
  * socket.open(shm::stream_protocol::v4());

@@ -152,7 +152,6 @@ private:
 
   // Guarded by the poll role.
   std::vector<boost::intrusive_ptr<socket_core>> hot_;
-  std::size_t next_hot_ = 0;
 };
 
 } // namespace detail

@@ -51,7 +51,7 @@ public:
   /// A new, unconnected socket of an address family (AF_INET, AF_INET6, AF_UNIX).
   static pointer open(reactor_core& reactor, int family, error_code& ec);
 
-  /// A socket around an AF_UNIX stream socket from elsewhere: listening, or neither bound nor connected.
+  /// A socket around an AF_UNIX stream socket from elsewhere: listening, or not connected.
   /// @param ec operation_not_supported for any other descriptor, which stays the caller's.
   static pointer assign(reactor_core& reactor, int family, int native_handle, error_code& ec);
 

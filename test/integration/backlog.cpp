@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSL-1.0
+// A full backlog: connecting waits, asynchronously or blocking, and can be cancelled.
+#define BOOST_TEST_MODULE backlog
+#include "socket_test.hpp"
+
+#include <deque>
+#include <thread>
+
+using namespace shm::test;
+using tcp = shm::stream_protocol;
+
+namespace {
+
+/// An acceptor whose backlog is full; nobody waits for room yet.
+struct full_backlog
+{
+  explicit full_backlog(asio::io_context& context) : acceptor(context)
+  {
+    acceptor.open(tcp::v4());
+    acceptor.bind(loopback<tcp>());
+    acceptor.listen(1);
+    endpoint = acceptor.local_endpoint();
+    for (error_code ec; ec != error::try_again;)
+    {
+      tcp::socket& next = waiting.emplace_back(context, tcp::v4());
+      next.non_blocking(true);
+      next.connect(endpoint, ec);
+      BOOST_TEST_REQUIRE((!ec || ec == error::try_again));
+    }
+    waiting.pop_back();
+  }
+
+  tcp::acceptor acceptor;
+  tcp::endpoint endpoint;
+  std::deque<tcp::socket> waiting;
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(backlog, watchdog)
+
+BOOST_AUTO_TEST_CASE(async_connect_completes_when_there_is_room)
+{
+  asio::io_context context;
+  full_backlog listener(context);
+  tcp::socket client(context);
+  completion connected;
+  client.async_connect(listener.endpoint, connected.handler());
+  context.run_for(std::chrono::milliseconds(20));
+  BOOST_TEST(!connected.done());
+
+  tcp::socket server = listener.acceptor.accept();
+  run_until(context, [&] { return connected.done(); });
+  BOOST_TEST(!connected.ec);
+  BOOST_TEST(client.remote_endpoint() == listener.endpoint);
+}
+
+BOOST_AUTO_TEST_CASE(async_connect_can_be_cancelled_and_repeated)
+{
+  asio::io_context context;
+  full_backlog listener(context);
+  tcp::socket client(context);
+  completion connected;
+  client.async_connect(listener.endpoint, connected.handler());
+  context.run_for(std::chrono::milliseconds(5));
+  client.cancel();
+  run_until(context, [&] { return connected.done(); });
+  BOOST_TEST(connected.ec == error::operation_aborted);
+
+  asio::cancellation_signal signal;
+  connected = {};
+  client.async_connect(listener.endpoint, asio::bind_cancellation_slot(signal.slot(), connected.handler()));
+  context.restart();
+  context.run_for(std::chrono::milliseconds(5));
+  signal.emit(asio::cancellation_type::total);
+  run_until(context, [&] { return connected.done(); });
+  BOOST_TEST(connected.ec == error::operation_aborted);
+
+  connected = {};
+  client.async_connect(listener.endpoint, connected.handler());
+  tcp::socket server = listener.acceptor.accept();
+  run_until(context, [&] { return connected.done(); });
+  BOOST_TEST(!connected.ec);
+}
+
+BOOST_AUTO_TEST_CASE(blocking_connect_waits_for_room)
+{
+  asio::io_context context;
+  full_backlog listener(context);
+  std::thread accepts([&] { tcp::socket server = listener.acceptor.accept(); });
+  tcp::socket client(context);
+  error_code ec;
+  client.connect(listener.endpoint, ec);
+  accepts.join();
+  BOOST_TEST(!ec);
+}
+
+BOOST_AUTO_TEST_CASE(connection_that_nobody_accepted_is_reset)
+{
+  asio::io_context context;
+  tcp::socket client(context);
+  {
+    tcp::acceptor acceptor(context, loopback<tcp>());
+    client.connect(acceptor.local_endpoint());
+    asio::write(client, asio::buffer("into the void", 13));
+  }
+  char got = 0;
+  error_code ec;
+  client.read_some(asio::buffer(&got, 1), ec);
+  BOOST_TEST(ec == error::connection_reset);
+  client.read_some(asio::buffer(&got, 1), ec);
+  BOOST_TEST(ec == error::eof);
+  client.write_some(asio::buffer("x", 1), ec);
+  BOOST_TEST(ec == error::broken_pipe);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSL-1.0
+// A program that waits uses no CPU: it makes no context switch while nothing happens.
+#define BOOST_TEST_MODULE idle
+#include "socket_test.hpp"
+
+#include <thread>
+#include <vector>
+
+#include <sys/resource.h>
+
+using namespace shm::test;
+using tcp = shm::stream_protocol;
+
+namespace {
+
+long voluntary_switches_of_this_thread()
+{
+  rusage usage{};
+  BOOST_TEST_REQUIRE(::getrusage(RUSAGE_THREAD, &usage) == 0);
+  return usage.ru_nvcsw;
+}
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(idle, watchdog)
+
+BOOST_AUTO_TEST_CASE(pending_operations_sleep_until_they_are_woken)
+{
+  asio::io_context context;
+  asio::io_context peers;
+  tcp::acceptor acceptor(peers, loopback<tcp>());
+  std::vector<tcp::socket> clients;
+  std::vector<tcp::socket> servers;
+  char got[20];
+  int reads = 0;
+  for (char& c : got)
+  {
+    clients.emplace_back(context).connect(acceptor.local_endpoint());
+    servers.push_back(acceptor.accept());
+    clients.back().async_read_some(asio::buffer(&c, 1), [&](error_code, std::size_t) { ++reads; });
+  }
+  // Everything goes cold; from here on the thread is in one sleep.
+  context.run_for(std::chrono::milliseconds(20));
+  const long before = voluntary_switches_of_this_thread();
+  context.run_for(std::chrono::milliseconds(500));
+  const long switches = voluntary_switches_of_this_thread() - before;
+  // The timer of run_for itself needs one; polling at any interval of less than 100 ms would show.
+  BOOST_TEST(switches <= 4);
+  BOOST_TEST(reads == 0);
+
+  for (tcp::socket& server : servers)
+    asio::write(server, asio::buffer("x", 1));
+  run_until(context, [&] { return reads == 20; });
+}
+
+BOOST_AUTO_TEST_CASE(pending_accept_sleeps)
+{
+  asio::io_context context;
+  tcp::acceptor acceptor(context, loopback<tcp>());
+  completion accepted;
+  tcp::socket server(context);
+  acceptor.async_accept(server, accepted.handler());
+  context.run_for(std::chrono::milliseconds(5));
+  const long before = voluntary_switches_of_this_thread();
+  context.run_for(std::chrono::milliseconds(300));
+  BOOST_TEST(voluntary_switches_of_this_thread() - before <= 3);
+  BOOST_TEST(!accepted.done());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSL-1.0
+// A client socket and the server socket that it is connected to.
+
+#ifndef ASIO_SHM_TEST_SUPPORT_CONNECTED_PAIR_HPP
+#define ASIO_SHM_TEST_SUPPORT_CONNECTED_PAIR_HPP
+
+#include <boost/asio/ip/address_v4.hpp>
+
+namespace shm::test {
+
+template <class Protocol>
+typename Protocol::endpoint loopback(unsigned short port = 0)
+{
+  return {boost::asio::ip::address_v4::loopback(), port};
+}
+
+template <class Protocol>
+struct connected_pair
+{
+  typename Protocol::socket client;
+  typename Protocol::socket server;
+
+  template <class Context>
+  explicit connected_pair(Context& context) : connected_pair(context, context)
+  {}
+
+  template <class Context1, class Context2>
+  connected_pair(Context1& client_context, Context2& server_context) : client(client_context), server(server_context)
+  {
+    typename Protocol::acceptor acceptor(server_context, loopback<Protocol>());
+    client.connect(acceptor.local_endpoint());
+    acceptor.accept(server);
+  }
+
+  /// A pair whose two directions hold only a little data.
+  template <class Context>
+  connected_pair(Context& context, int buffer_size) : client(context), server(context)
+  {
+    using socket = typename Protocol::socket;
+    typename Protocol::acceptor acceptor(context);
+    acceptor.open(loopback<Protocol>().protocol());
+    acceptor.set_option(typename socket::receive_buffer_size(buffer_size));
+    acceptor.set_option(typename socket::send_buffer_size(buffer_size));
+    acceptor.bind(loopback<Protocol>());
+    acceptor.listen();
+    client.open(loopback<Protocol>().protocol());
+    client.set_option(typename socket::receive_buffer_size(buffer_size));
+    client.set_option(typename socket::send_buffer_size(buffer_size));
+    client.connect(acceptor.local_endpoint());
+    acceptor.accept(server);
+  }
+};
+
+} // namespace shm::test
+
+#endif
