@@ -85,13 +85,11 @@ bool connection::receive_some(const mutable_view* views, std::size_t count, bool
   if (n > 0)
   {
     tsan_observe(2 * identity_ + (side_ == connection_side::connector ? 1 : 0));
-    if (reader_.take_freed())
-      ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
+    tell_of_freed_segment();
     ec.clear();
     return true;
   }
-  if (reader_.take_freed())
-    ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
+  tell_of_freed_segment();
   if (status == ring_status::corrupted)
   {
     corrupted();
@@ -167,17 +165,22 @@ bool connection::try_send(
   return true;
 }
 
+// Looking at the ring can leave a segment that has been read before.
+void connection::tell_of_freed_segment() noexcept
+{
+  if (reader_.take_freed())
+    ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
+}
+
 bool connection::readable() noexcept
 {
   boost::system::error_code ec;
-  ring_status status;
-  if (failure_ || reader_.readable(status) || end_of_stream(ec))
-    return true;
+  ring_status status = ring_status::ok;
+  const bool result = failure_ || reader_.readable(status) || end_of_stream(ec);
+  tell_of_freed_segment();
   if (status == ring_status::corrupted)
     corrupted();
-  if (reader_.take_freed())
-    ring_sleeper(receive_control_.writer_wait, writer_wait_rung_);
-  return failure_.failed();
+  return result || failure_;
 }
 
 bool connection::writable() noexcept
@@ -197,6 +200,7 @@ std::size_t connection::available(boost::system::error_code& ec) noexcept
     return 0;
   ring_status status;
   const std::size_t n = reader_.available(status);
+  tell_of_freed_segment();
   if (status == ring_status::corrupted)
   {
     corrupted();
@@ -247,7 +251,9 @@ bool connection::shares_cpu_with_peer() noexcept
     own_cpu_value_ = cpu;
     own_cpu_.store(cpu, std::memory_order_relaxed);
   }
-  return cpu != 0 && peer_cpu_.load(std::memory_order_relaxed) == cpu;
+  const bool shared = cpu != 0 && peer_cpu_.load(std::memory_order_relaxed) == cpu;
+  writer_.streaming(!shared);
+  return shared;
 }
 
 void connection::drain_doorbell() noexcept

@@ -98,6 +98,7 @@ private:
   bool end_of_stream(boost::system::error_code& ec) noexcept;
   void corrupted() noexcept;
   void latch_hang_up() noexcept;
+  void tell_of_freed_segment() noexcept;
   void ring_sleeper(const std::atomic<std::uint64_t>& wait_word, std::uint64_t& rung) noexcept;
 
   connection_side side_;

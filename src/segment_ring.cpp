@@ -2,6 +2,8 @@
 // Writing and reading one direction's data segments; every value of the other side is checked before use.
 #include "segment_ring.hpp"
 
+#include "stream_copy.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -56,10 +58,17 @@ std::size_t slot_of(std::uint64_t number, const ring_geometry& geometry) noexcep
   return static_cast<std::size_t>(number & (geometry.segment_count - 1u));
 }
 
-std::size_t copy_in(view_cursor<const_view>& from, unsigned char* to, std::size_t room) noexcept
+// From this size on it pays to keep the data out of this core's cache, if the reader runs on another one.
+constexpr std::size_t stream_copy_size = 8192;
+
+std::size_t copy_in(view_cursor<const_view>& from, unsigned char* to, std::size_t room, bool streaming) noexcept
 {
-  return from.transfer(room, [to](const void* data, std::size_t offset, std::size_t done, std::size_t n) {
-    std::memcpy(to + done, static_cast<const unsigned char*>(data) + offset, n);
+  return from.transfer(room, [to, streaming](const void* data, std::size_t offset, std::size_t done, std::size_t n) {
+    const unsigned char* source = static_cast<const unsigned char*>(data) + offset;
+    if (streaming && n >= stream_copy_size)
+      stream_copy(to + done, source, n);
+    else
+      std::memcpy(to + done, source, n);
   });
 }
 
@@ -108,7 +117,7 @@ std::size_t ring_writer::write(const const_view* views, std::size_t count, ring_
     const std::size_t slot = slot_of(number, geometry_);
     const std::size_t room = static_cast<std::size_t>(limit - position_);
     const std::size_t n
-        = copy_in(from, data_ + slot * geometry_.segment_size + (geometry_.segment_size - room), room);
+        = copy_in(from, data_ + slot * geometry_.segment_size + (geometry_.segment_size - room), room, streaming_);
     position_ += n;
     total += n;
     // Release: partner is the reader's acquire of end. Without it the reader could see the new end and old bytes.

@@ -92,6 +92,9 @@ public:
   /// Whether write() would take at least one byte.
   bool writable(ring_status& status) noexcept;
 
+  /// Whether large writes go past this core's cache: right when the reader runs on another core.
+  void streaming(bool on) noexcept { streaming_ = on; }
+
   /// Publishes that no byte will follow.
   void shut_down() noexcept;
 
@@ -110,6 +113,7 @@ private:
   std::uint64_t position_ = 0; // stream position behind the last byte written
   std::uint64_t limit_ = 0;    // stream position at which segment newest_ is full
   std::uint64_t oldest_ = 0;   // the reader's word as last seen and checked
+  bool streaming_ = false;
 };
 
 /// The reading side of a ring. Never blocks, makes no system call. One thread at a time.

@@ -65,7 +65,8 @@ const kept_option* find_kept(int level, int name) noexcept
 ring_geometry ring_for(int bytes) noexcept
 {
   const std::uint64_t wanted = static_cast<std::uint64_t>(bytes > 0 ? bytes : default_buffer_size);
-  const std::uint64_t segment = (wanted / default_segment_count + page_size - 1) / page_size * page_size;
+  const std::uint64_t share = (wanted + default_segment_count - 1) / default_segment_count;
+  const std::uint64_t segment = (share + page_size - 1) / page_size * page_size;
   const std::uint64_t largest = max_region_size / 4 / default_segment_count;
   return {static_cast<std::uint32_t>(std::clamp<std::uint64_t>(segment, page_size, largest)), default_segment_count};
 }

@@ -4,6 +4,7 @@
 #define ASIO_SHM_DETAIL_ASIO_SERVICE_HPP
 
 #include <shm/detail/socket_service.hpp>
+#include <shm/stream_protocol.hpp>
 
 #include <boost/asio/detail/config.hpp>
 #include <boost/asio/execution_context.hpp>
@@ -15,10 +16,6 @@
 #include <boost/asio/detail/reactive_socket_service.hpp>
 #define ASIO_SHM_DETAIL_ASIO_SERVICE reactive_socket_service
 #endif
-
-namespace shm {
-class stream_protocol;
-}
 
 namespace boost {
 namespace asio {

@@ -5,6 +5,9 @@
 
 #include <shm/detail/reactor_core.hpp>
 
+// First: Asio's reactor does not compile before it.
+#include <boost/asio/detail/scheduler.hpp>
+
 #include <boost/asio/detail/config.hpp>
 #include <boost/asio/detail/throw_error.hpp>
 #include <boost/asio/execution_context.hpp>
