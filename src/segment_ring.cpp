@@ -159,8 +159,12 @@ ring_reader::ring_reader(control_segment& control, const unsigned char* data, ri
 
 std::uint64_t ring_reader::end_of_oldest(ring_status& status) noexcept
 {
+  const std::size_t slot = slot_of(oldest_, geometry_);
+  // The line of the next byte comes from the other core along with the line of end, and not after it.
+  __builtin_prefetch(
+      data_ + (slot + 1) * geometry_.segment_size - static_cast<std::size_t>(limit_ - position_));
   // Acquire: partner is the writer's release of end, see there.
-  const std::uint64_t end = control_->end[slot_of(oldest_, geometry_)].load(std::memory_order_acquire);
+  const std::uint64_t end = control_->end[slot].load(std::memory_order_acquire);
   if (end < end_ || end > limit_)
     status = ring_status::corrupted;
   else

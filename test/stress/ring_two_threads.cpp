@@ -9,9 +9,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <cstring>
 #include <random>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace shm::detail;
 using shm::test::scaled;
@@ -35,6 +37,30 @@ void run(const ring_geometry& geometry, std::uint64_t total)
     BOOST_TEST(ring.intact());
   }
 }
+
+// Meets another thread over and over; after each meeting both go on at almost the same time.
+class meeting
+{
+public:
+  void meet(int round)
+  {
+    arrived_.fetch_add(1);
+    for (int spins = 0; arrived_.load() < 2 * (round + 1); ++spins)
+      spins < 1000 ? spin_pause() : std::this_thread::yield();
+  }
+
+private:
+  std::atomic<int> arrived_{0};
+};
+
+void delay(int n)
+{
+  for (volatile int i = 0; i < n; i = i + 1)
+  {
+  }
+}
+
+constexpr int sleeps = static_cast<int>(scaled(100000));
 
 } // namespace
 
@@ -82,6 +108,116 @@ BOOST_AUTO_TEST_CASE(the_last_byte_comes_before_the_end)
     BOOST_REQUIRE(pair.acceptor.ec == boost::asio::error::eof);
     BOOST_REQUIRE_EQUAL(pair.acceptor.received, 65u);
   }
+}
+
+// "I fall asleep, I look again" against "I publish, I look whether you sleep": one of the two must see the other. Only
+// the fences of both make it so.
+BOOST_AUTO_TEST_CASE(a_reader_that_falls_asleep_sees_the_data_or_is_rung)
+{
+  shm::test::connection_fixture pair;
+  meeting start, finish;
+  std::thread writer([&] {
+    for (int round = 0; round < sleeps; ++round)
+    {
+      start.meet(round);
+      delay(round % 97);
+      pair.connector.send(1);
+      finish.meet(round);
+    }
+  });
+  int lost = 0;
+  for (int round = 0; round < sleeps; ++round)
+  {
+    start.meet(round);
+    delay(round / 97 % 97);
+    pair.acceptor->arm(true, false);
+    const bool seen = pair.acceptor->readable();
+    finish.meet(round);
+    lost += !seen && pair.acceptor.rings() == 0;
+    pair.acceptor->disarm();
+    pair.acceptor.rings();
+    pair.acceptor.receive(2);
+  }
+  writer.join();
+  BOOST_TEST(lost == 0);
+  BOOST_TEST(pair.acceptor.received == static_cast<std::uint64_t>(sleeps));
+}
+
+// | O[0,64) | N[..128) | full before each meeting
+BOOST_AUTO_TEST_CASE(a_writer_that_falls_asleep_sees_the_space_or_is_rung)
+{
+  shm::test::connection_fixture pair;
+  meeting start, finish;
+  std::thread reader([&] {
+    for (int round = 0; round < sleeps; ++round)
+    {
+      start.meet(round);
+      delay(round % 97);
+      pair.acceptor.receive(64);
+      finish.meet(round);
+    }
+  });
+  pair.connector.send(64);
+  int lost = 0;
+  for (int round = 0; round < sleeps; ++round)
+  {
+    pair.connector.send(64);
+    start.meet(round);
+    delay(round / 97 % 97);
+    pair.connector->arm(false, true);
+    const bool seen = pair.connector->writable();
+    finish.meet(round);
+    lost += !seen && pair.connector.rings() == 0;
+    pair.connector->disarm();
+    pair.connector.rings();
+  }
+  reader.join();
+  BOOST_TEST(lost == 0);
+  BOOST_TEST(pair.acceptor.received == 64u * static_cast<std::uint64_t>(sleeps));
+}
+
+// Copies past the caches are behind no release store: without their own fence the end is seen before the last bytes.
+// The reader looks at the last bytes first, because they are the latest to arrive.
+BOOST_AUTO_TEST_CASE(a_copy_past_the_caches_is_complete_when_its_end_is_seen)
+{
+  constexpr std::size_t block = 8192;
+  constexpr int blocks = static_cast<int>(scaled(100000));
+  shm::test::ring_fixture ring({block, 4});
+  ring.writer.streaming(true);
+  std::atomic<int> taken{0};
+  std::thread writer([&] {
+    std::vector<unsigned char> bytes(block);
+    for (int i = 0; i < blocks; ++i)
+    {
+      std::memset(bytes.data(), i & 0xff, block);
+      shm::test::spinner other;
+      while (taken.load() < i && other.wait())
+      {
+      }
+      const const_view view = {bytes.data(), block};
+      ring_status status;
+      ring.writer.write(&view, 1, status);
+    }
+  });
+  int stale = 0;
+  std::vector<unsigned char> bytes(block);
+  for (int i = 0; i < blocks; ++i)
+  {
+    const mutable_view view = {bytes.data(), block};
+    ring_status status;
+    shm::test::spinner other;
+    while (ring.reader.available(status) == 0 && other.wait())
+    {
+    }
+    const unsigned char last = ring.data()[ring.slot(static_cast<std::uint64_t>(i)) * block + block - 1];
+    const std::size_t n = ring.reader.read(&view, 1, status);
+    taken.store(i + 1);
+    BOOST_REQUIRE_EQUAL(n, block);
+    const unsigned char expected = static_cast<unsigned char>(i & 0xff);
+    stale += last != expected || bytes[block - 1] != expected || bytes[0] != expected;
+  }
+  writer.join();
+  BOOST_TEST(stale == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

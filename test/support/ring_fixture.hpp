@@ -135,6 +135,7 @@ public:
   std::size_t available() { return reader.available(status); }
   bool readable() { return reader.readable(status); }
   bool writable() { return writer.writable(status); }
+  const unsigned char* data() const { return data_memory_.data(); }
   bool ok() const { return status == detail::ring_status::ok; }
   bool intact() const { return control_memory_.intact() && data_memory_.intact(); }
 

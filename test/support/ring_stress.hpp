@@ -91,6 +91,7 @@ inline std::string write_all(
   {
     const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(sizes.next(), total - position));
     stream.fill(bytes.data(), size, position);
+    writer.streaming((size & 2) != 0); // large writes past the cache, every other of them
     for (std::size_t done = 0; done < size;)
     {
       // In two views, split at an arbitrary place.
