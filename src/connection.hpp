@@ -75,7 +75,8 @@ public:
   /// Takes the rings out of the own doorbell (eventfd kind).
   void drain_doorbell() noexcept;
 
-  /// The rendezvous socket is readable or hung up: takes rings, a refusal, the hang-up.
+  /// The rendezvous socket is readable or hung up: takes rings, a refusal, the hang-up. Rings are left where they are
+  /// while this side is awake.
   void on_rendezvous(bool hang_up) noexcept;
 
   /// Looks for a hang-up without waiting for the reactor, at most once in a while unless @p now.

@@ -33,7 +33,8 @@ inline constexpr std::uint32_t max_segment_size = 64u << 20;
 //             ... to 0x600, then unused to 0x1000
 //
 // Segment n holds the stream positions [n * segment_size, (n + 1) * segment_size) in slot n % segment_count. Numbers and
-// positions only grow. A slot's begin and end count only for the numbers in [oldest, newest].
+// positions only grow. A slot's end counts only for the numbers in [oldest, newest], its begin only for oldest: the
+// reader writes it when it enters the segment. The reader keeps the last segment, full and read, until newest moves on.
 struct control_segment
 {
   alignas(word_block) std::atomic<std::uint64_t> newest;

@@ -13,7 +13,8 @@
 namespace shm {
 namespace test {
 
-inline ssize_t send_with_descriptors(int socket, const void* data, std::size_t size, const std::vector<int>& descriptors)
+inline ssize_t send_with_descriptors(
+    int socket, const void* data, std::size_t size, const std::vector<int>& descriptors)
 {
   iovec iov = {const_cast<void*>(data), size};
   msghdr message{};

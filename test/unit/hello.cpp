@@ -73,7 +73,8 @@ BOOST_AUTO_TEST_SUITE(hello_message)
 BOOST_AUTO_TEST_CASE(what_is_encoded_is_decoded)
 {
   const socket_address none{};
-  const socket_address addresses[] = {none, ip("127.0.0.1", 80), ip("255.1.2.3", 65535), ip("::1", 1), ip("fe80::1:2", 0)};
+  const socket_address addresses[]
+      = {none, ip("127.0.0.1", 80), ip("255.1.2.3", 65535), ip("::1", 1), ip("fe80::1:2", 0)};
   for (const doorbell_kind kind : {doorbell_kind::eventfd, doorbell_kind::socket})
     for (const socket_address& connector : addresses)
       for (const socket_address& acceptor : addresses)
@@ -162,8 +163,8 @@ BOOST_AUTO_TEST_CASE(every_limit_of_the_geometry)
     BOOST_TEST(!error_with_geometry({inside, good}));
     BOOST_TEST(!error_with_geometry({good, inside}));
   }
-  for (const ring_geometry outside : {ring_geometry{0, 2}, {63, 2}, {65, 2}, {96, 2}, {max_segment_size + 64, 2}, {~0u, 2},
-           {64, 0}, {64, 1}, {64, 3}, {64, 65}, {64, 128}, {64, ~0u}, {max_segment_size, 64}})
+  for (const ring_geometry outside : {ring_geometry{0, 2}, {63, 2}, {65, 2}, {96, 2},
+           {max_segment_size + 64, 2}, {~0u, 2}, {64, 0}, {64, 1}, {64, 3}, {64, 65}, {64, 128}, {64, ~0u}, {max_segment_size, 64}})
   {
     BOOST_TEST(error_with_geometry({outside, good}) == shm::error::geometry_refused);
     BOOST_TEST(error_with_geometry({good, outside}) == shm::error::geometry_refused);
