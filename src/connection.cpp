@@ -303,9 +303,9 @@ void connection::look_for_hang_up(bool now) noexcept
   }
   pollfd p{};
   p.fd = rendezvous_.get();
-  p.events = POLLIN | POLLRDHUP;
+  p.events = POLLRDHUP;
   if (::poll(&p, 1, 0) > 0)
-    on_rendezvous((p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+    on_rendezvous(true);
 }
 
 } // namespace detail

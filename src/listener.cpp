@@ -23,6 +23,9 @@ namespace {
 constexpr std::size_t max_clients = 64;
 constexpr std::chrono::seconds max_silence{5};
 
+// Clients that are taken out of the backlog in one go without any being a connection.
+constexpr int max_attempts = 16;
+
 // As TCP shows an IPv4 peer to a socket of an IPv6 listener.
 socket_address as_seen_from(const socket_address& listener, const socket_address& address) noexcept
 {
@@ -147,11 +150,12 @@ std::unique_ptr<established> listener::look_at_clients()
 std::unique_ptr<established> listener::next(int socket, boost::system::error_code& ec)
 {
   ec.clear();
+  more_ = false;
   if (kept_)
     return std::move(kept_);
   if (std::unique_ptr<established> result = look_at_clients())
     return result;
-  for (;;)
+  for (int attempt = 0; attempt < max_attempts; ++attempt)
   {
     descriptor fd(::accept4(socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.valid())
@@ -177,9 +181,12 @@ std::unique_ptr<established> listener::next(int socket, boost::system::error_cod
       forget(clients_.front());
       clients_.pop_front();
     }
-    new_clients_.push_back(next.socket.get());
+    const int socket_of_client = next.socket.get();
     clients_.push_back(std::move(next));
+    new_clients_.push_back(socket_of_client);
   }
+  more_ = true;
+  return nullptr;
 }
 
 bool listener::ready(int socket, boost::system::error_code& ec)

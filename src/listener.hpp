@@ -31,6 +31,10 @@ public:
   /// what keeps clients from being taken (no_descriptors, no_memory).
   std::unique_ptr<established> next(int socket, boost::system::error_code& ec);
 
+  /// Whether the last next() stopped with clients left in the backlog: it takes a bounded number at a time, so that
+  /// clients who come and go cannot keep it busy.
+  bool more() const noexcept { return more_; }
+
   /// Whether next() gives a connection or an error; a connection that it finds is kept for next().
   bool ready(int socket, boost::system::error_code& ec);
 
@@ -68,6 +72,7 @@ private:
   std::deque<client> clients_; // put aside, oldest first
   std::vector<int> new_clients_;
   std::unique_ptr<established> kept_;
+  bool more_ = false;
   forget_function forget_ = nullptr;
   void* forget_context_ = nullptr;
 };

@@ -136,28 +136,37 @@ bool reactor_core::needs_task() const noexcept
   return !shut_down_ && (epoll_readable_ || debt_ != 0 || !ready_.empty() || !incoming_.empty() || !hot_.empty());
 }
 
+// Whether the task is to be posted now, as work. To be called with the mutex held.
+bool reactor_core::claim_post() noexcept
+{
+  if (polling_ || posted_ || shut_down_)
+    return false;
+  posted_ = counted_ = true;
+  return true;
+}
+
 void reactor_core::epoll_readable()
 {
   bool post = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     epoll_readable_ = true;
-    post = !polling_ && !posted_ && !shut_down_;
-    posted_ = posted_ || post;
+    post = claim_post();
   }
   if (post)
-    sink_.post_poll_task();
+    sink_.post_poll_task(true);
 }
 
-bool reactor_core::begin_polling(std::size_t& debt)
+bool reactor_core::begin_polling(std::size_t& debt, bool& counted)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  posted_ = false;
-  debt = debt_;
-  debt_ = 0;
+  counted = counted_;
+  posted_ = counted_ = false;
+  debt = std::exchange(debt_, 0);
   if (polling_ || shut_down_)
     return false;
   polling_ = true;
+  look_ = true;
   return true;
 }
 
@@ -169,9 +178,10 @@ operation* reactor_core::poll(clock::time_point deadline)
     {
       std::lock_guard<std::mutex> lock(mutex_);
       drain = std::exchange(epoll_readable_, false);
-      if (!drain)
+      if (!drain && !std::exchange(look_, false))
         if (operation* op = ready_.pop())
           return op;
+      hot_.reserve(hot_.size() + incoming_.size()); // a throw would leave half of them behind
       std::move(incoming_.begin(), incoming_.end(), std::back_inserter(hot_));
       incoming_.clear();
     }
@@ -181,7 +191,10 @@ operation* reactor_core::poll(clock::time_point deadline)
       continue;
     }
     if (hot_.empty())
-      return nullptr;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      return ready_.pop();
+    }
     const clock::time_point now = clock::now();
     if (now >= deadline)
       return nullptr;
@@ -213,11 +226,10 @@ void reactor_core::pause_polling()
   {
     std::lock_guard<std::mutex> lock(mutex_);
     polling_ = false;
-    post = !posted_;
-    posted_ = true;
+    post = claim_post();
   }
   if (post)
-    sink_.post_poll_task();
+    sink_.post_poll_task(true);
 }
 
 bool reactor_core::resume_polling()
@@ -246,13 +258,19 @@ void reactor_core::end_polling(bool holding, std::size_t debt)
     posted_ = posted_ || post;
   }
   if (post)
-    sink_.post_poll_task();
+    sink_.post_poll_task(false); // the thread is on its way back to the scheduler
 }
 
 void reactor_core::push_ready(operation& op)
 {
-  std::lock_guard<std::mutex> lock(mutex_);
-  ready_.push(op);
+  bool post = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ready_.push(op);
+    post = claim_post();
+  }
+  if (post)
+    sink_.post_poll_task(true);
 }
 
 reactor_core::socket_id reactor_core::add_socket(socket_core& socket)
@@ -318,11 +336,10 @@ void reactor_core::add_hot(socket_core& socket)
     if (shut_down_)
       return;
     incoming_.emplace_back(&socket);
-    post = !polling_ && !posted_;
-    posted_ = posted_ || post;
+    post = claim_post();
   }
   if (post)
-    sink_.post_poll_task();
+    sink_.post_poll_task(true);
 }
 
 void reactor_core::drain_epoll()

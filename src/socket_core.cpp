@@ -14,6 +14,7 @@
 
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <utility>
@@ -93,18 +94,24 @@ socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int 
 socket_core::pointer socket_core::adopt(
     reactor_core& reactor, int family, accepted_connection&& connection, error_code& ec)
 {
-  pointer result(new socket_core(reactor, family));
-  const std::unique_ptr<established> end = connection.release();
-  lock_type lock(result->mutex_);
-  result->establish(std::move(*end), ec);
-  lock.unlock();
-  if (ec)
+  pointer result;
+  try
   {
-    error_code ignored;
-    result->close(ignored);
-    return nullptr;
+    result.reset(new socket_core(reactor, family));
+    const std::unique_ptr<established> end = connection.release();
+    const lock_type lock(result->mutex_);
+    result->establish(std::move(*end), ec);
   }
-  return result;
+  catch (const std::bad_alloc&)
+  {
+    ec = asio_error::no_memory; // in the middle of an accept there is nobody to throw to
+  }
+  if (!ec)
+    return result;
+  error_code ignored;
+  if (result)
+    result->close(ignored);
+  return nullptr;
 }
 
 // Everything that the reactor or other processes could see goes; the mapping goes with its last user.

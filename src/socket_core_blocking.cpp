@@ -70,7 +70,8 @@ void socket_core::sleep(lock_type& lock, error_code& ec)
     drain_eventfd(polled[0].fd);
   if (closed_ || !end)
     return;
-  end->drain_doorbell();
+  if (polled.size() > 2 && polled[2].revents != 0)
+    end->drain_doorbell();
   if (polled[1].revents != 0)
     end->on_rendezvous((polled[1].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
   wake(); // asynchronous operations sleep on the same doorbell
@@ -110,7 +111,8 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
   {
     if (state_->end)
     {
-      state_->end->arm(kind == operation_kind::receive, kind == operation_kind::send);
+      // To wait for the end is to sleep for data too: rings that are due are only taken by who sleeps.
+      state_->end->arm(kind != operation_kind::send, kind == operation_kind::send);
       if (finished())
       {
         if (!closed_)
@@ -129,6 +131,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
 std::size_t socket_core::receive(
     const mutable_view* views, std::size_t count, bool peek, bool dont_wait, error_code& ec)
 {
+  const pointer self(this);
   lock_type lock(mutex_);
   blocking_operation op;
   ec.clear();
@@ -143,6 +146,7 @@ std::size_t socket_core::receive(
 
 std::size_t socket_core::send(const const_view* views, std::size_t count, bool dont_wait, error_code& ec)
 {
+  const pointer self(this);
   lock_type lock(mutex_);
   blocking_operation op;
   ec.clear();
@@ -159,6 +163,7 @@ std::size_t socket_core::send(const const_view* views, std::size_t count, bool d
 
 void socket_core::wait(operation_kind kind, error_code& ec)
 {
+  const pointer self(this);
   lock_type lock(mutex_);
   blocking_operation op;
   ec.clear();
@@ -167,6 +172,7 @@ void socket_core::wait(operation_kind kind, error_code& ec)
 
 accepted_connection socket_core::accept(error_code& ec)
 {
+  const pointer self(this);
   lock_type lock(mutex_);
   blocking_operation op;
   accepted_connection result;

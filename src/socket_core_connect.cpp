@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <new>
 #include <sys/stat.h>
 #include <time.h>
 #include <utility>
@@ -107,6 +108,7 @@ void socket_core::send_own_hello(const socket_address& address, error_code& ec)
 
 // One attempt. Returns false if it is worth another one later; else ec tells the outcome.
 bool socket_core::connect_step(const socket_address& address, error_code& ec)
+try
 {
   socket_state& state = *state_;
   if (!state.socket.valid())
@@ -132,6 +134,11 @@ bool socket_core::connect_step(const socket_address& address, error_code& ec)
   }
   send_own_hello(address, ec);
   return ec != asio_error::try_again;
+}
+catch (const std::bad_alloc&)
+{
+  ec = asio_error::no_memory;
+  return true;
 }
 
 // Leaves the connecting state; after a failure the socket is as it was before.
@@ -167,6 +174,7 @@ void socket_core::establish(established&& end, error_code& ec)
 
 void socket_core::connect(const socket_address& address, error_code& ec)
 {
+  const pointer self(this);
   lock_type lock(mutex_);
   if (!check_connectable(address, ec))
     return;
@@ -235,6 +243,8 @@ void socket_core::on_timer()
     if (closed_)
       return;
     perform_all(done);
+    if (!state_->connecting)
+      perform_all(done); // what was queued before the connect, and waited for its outcome
     if (state_->end && pending())
       wait_for_progress(done); // operations that were started behind the connect
   }

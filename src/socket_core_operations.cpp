@@ -7,6 +7,7 @@
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace shm {
@@ -80,12 +81,13 @@ void socket_core::wake()
   progress_ = true;
   if (hot_ || !pending())
     return;
-  hot_ = true;
   reactor_.add_hot(*this);
+  hot_ = true;
 }
 
 bool socket_core::start(operation_kind kind, operation& op)
 {
+  completion_sink& sink = reactor_.sink();
   operation_queue done;
   {
     const lock_type lock(mutex_);
@@ -97,11 +99,11 @@ bool socket_core::start(operation_kind kind, operation& op)
     }
     if (queue.empty() && op.perform(*this))
       return true;
-    reactor_.sink().work_started();
+    sink.work_started();
     queue.push(op);
     wait_for_progress(done);
   }
-  reactor_.sink().post(done);
+  sink.post(done);
   return false;
 }
 
@@ -250,6 +252,7 @@ bool socket_core::try_wait(operation_kind kind, operation& op)
 }
 
 bool socket_core::try_accept(accepted_connection& accepted, operation& op)
+try
 {
   if (!state_->acceptor)
   {
@@ -260,9 +263,20 @@ bool socket_core::try_accept(accepted_connection& accepted, operation& op)
   watch_new_clients();
   return accepted.valid() || op.ec_;
 }
+catch (const std::bad_alloc&)
+{
+  op.ec_ = asio_error::no_memory;
+  return true;
+}
 
 void socket_core::watch_new_clients()
 {
+  // The backlog has told of its clients once: whoever leaves some there comes back for them.
+  if (state_->acceptor->more() && !state_->timer)
+  {
+    reactor_.add_timer(*this, reactor_core::clock::now());
+    state_->timer = true;
+  }
   for (const int fd : state_->acceptor->take_new_clients())
   {
     error_code ignored; // looked at again with the next client

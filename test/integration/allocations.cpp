@@ -14,7 +14,8 @@ std::atomic<long> allocations{0};
 
 } // namespace
 
-void* operator new(std::size_t size)
+// Not inlined: g++ takes free for the wrong partner of new where it sees both.
+[[gnu::noinline]] void* operator new(std::size_t size)
 {
   ++allocations;
   if (void* memory = std::malloc(size ? size : 1))
@@ -22,12 +23,12 @@ void* operator new(std::size_t size)
   throw std::bad_alloc();
 }
 
-void operator delete(void* memory) noexcept
+[[gnu::noinline]] void operator delete(void* memory) noexcept
 {
   std::free(memory);
 }
 
-void operator delete(void* memory, std::size_t) noexcept
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept
 {
   std::free(memory);
 }

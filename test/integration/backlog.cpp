@@ -83,6 +83,27 @@ BOOST_AUTO_TEST_CASE(async_connect_can_be_cancelled_and_repeated)
   BOOST_TEST(!connected.ec);
 }
 
+BOOST_AUTO_TEST_CASE(waits_behind_a_connect_that_fails_complete)
+{
+  asio::io_context context;
+  asio::io_context other;
+  full_backlog listener(other);
+  tcp::socket client(context, tcp::v4());
+  completion connected;
+  completion waited[3];
+  client.async_connect(listener.endpoint, connected.handler());
+  client.async_wait(tcp::socket::wait_read, waited[0].handler());
+  client.async_wait(tcp::socket::wait_write, waited[1].handler());
+  client.async_wait(tcp::socket::wait_error, waited[2].handler());
+  context.run_for(std::chrono::milliseconds(5));
+  BOOST_TEST(!connected.done());
+  listener.acceptor.close();
+  run_out(context);
+  BOOST_TEST(connected.ec == error::connection_refused);
+  for (const completion& one : waited)
+    BOOST_TEST(one.done());
+}
+
 BOOST_AUTO_TEST_CASE(blocking_connect_waits_for_room)
 {
   asio::io_context context;

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include <dirent.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 using namespace shm::test;
@@ -159,6 +161,48 @@ BOOST_AUTO_TEST_CASE(report_a_peer_that_closes_while_we_sleep)
     run_until(context, [&] { return read.done(); });
     BOOST_TEST(read.ec == error::eof);
   }
+}
+
+// A blocking write looks whether the peer is there; it must not take a ring that is for the pending read.
+BOOST_AUTO_TEST_CASE(wake_a_read_while_its_socket_is_written_to)
+{
+  for (const bool kind : kinds)
+  {
+    asio::io_context context;
+    asio::io_context other;
+    doorbell_pair pair(context, other, kind);
+    char got = 0;
+    completion read;
+    pair.client.async_read_some(asio::buffer(&got, 1), read.handler());
+    fall_asleep(context);
+    asio::write(pair.server, asio::buffer("x", 1)); // rings while nobody runs the context
+    asio::write(pair.client, asio::buffer("y", 1));
+    run_until(context, [&] { return read.done(); });
+    BOOST_TEST(got == 'x');
+  }
+}
+
+BOOST_AUTO_TEST_CASE(that_are_rung_for_nothing_do_not_keep_a_waiting_thread_busy)
+{
+  asio::io_context context;
+  doorbell_pair pair(context, context, true);
+  const char ring = 1;
+  BOOST_TEST_REQUIRE(::send(pair.server.native_handle(), &ring, 1, 0) == 1);
+  rusage used{};
+  std::thread waits(
+      [&]
+      {
+        error_code ec;
+        pair.client.wait(tcp::socket::wait_error, ec);
+        ::getrusage(RUSAGE_THREAD, &used);
+      });
+  context.restart();
+  asio::steady_timer timer(context, std::chrono::milliseconds(300));
+  timer.async_wait([&](error_code) { pair.server.close(); });
+  run_out(context);
+  waits.join();
+  BOOST_TEST(used.ru_nvcsw + used.ru_nivcsw < 1000);
+  BOOST_TEST(used.ru_utime.tv_sec * 1000000 + used.ru_utime.tv_usec < 150000);
 }
 
 BOOST_AUTO_TEST_CASE(peer_credentials_are_those_of_the_kernel)

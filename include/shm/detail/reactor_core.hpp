@@ -28,7 +28,9 @@ public:
   virtual void post(operation_queue& done) = 0;
 
   /// Run the poll task once, soon, on a thread of the context.
-  virtual void post_poll_task() = 0;
+  /// @param counted Whether the task counts as work while it waits. The scheduler keeps what does not count to the
+  /// thread that posts it, where a nested run() cannot see it.
+  virtual void post_poll_task(bool counted) = 0;
 
 protected:
   ~completion_sink() = default;
@@ -68,9 +70,9 @@ public:
 
   // --- the poll task ---
 
-  /// Takes the poll role. @param debt receives the completions not yet accounted for.
-  /// @returns false if another thread holds the role.
-  bool begin_polling(std::size_t& debt);
+  /// Takes the poll role. @param debt receives the completions not yet accounted for. @param counted receives whether
+  /// the task was posted as work. @returns false if another thread holds the role.
+  bool begin_polling(std::size_t& debt, bool& counted);
 
   /// Polls until an operation is done or the deadline has passed or nothing is left to poll. Holds the role.
   /// @returns the operation, or nullptr.
@@ -131,6 +133,7 @@ private:
   void set_timer(clock::time_point when) noexcept;
   boost::intrusive_ptr<socket_core> find(std::uint64_t data);
   bool needs_task() const noexcept;
+  bool claim_post() noexcept;
 
   completion_sink& sink_;
   int epoll_ = -1;
@@ -147,10 +150,12 @@ private:
   std::size_t debt_ = 0;
   bool polling_ = false; // the poll role is held
   bool posted_ = false;  // the poll task is in the scheduler's queue
+  bool counted_ = false; // and counts as work there
   bool epoll_readable_ = false;
   bool shut_down_ = false;
 
   // Guarded by the poll role.
+  bool look_ = false; // at the hot list, before more of what is ready: once in each slice
   std::vector<boost::intrusive_ptr<socket_core>> hot_;
 };
 

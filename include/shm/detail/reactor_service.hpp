@@ -17,7 +17,7 @@
 namespace shm {
 namespace detail {
 
-/// The poll task is an operation in the scheduler's queue that counts as no work. It runs completions itself, one
+/// The poll task is an operation in the scheduler's queue. It runs completions itself, one
 /// after the other, for at most a slice of time; so a chain of ready operations costs no trip through the scheduler.
 class reactor_service : public boost::asio::detail::execution_context_service_base<reactor_service>,
                         private completion_sink
@@ -91,20 +91,25 @@ private:
   class poll_guard
   {
   public:
-    poll_guard(reactor_service& service) : service_(service), outer_(running_here_) { running_here_ = &service; }
+    poll_guard(reactor_service& service, bool counted) : service_(service), outer_(running_here_), counted_(counted)
+    {
+      running_here_ = &service;
+    }
 
     ~poll_guard()
     {
       running_here_ = outer_;
-      // The scheduler takes one completion off its count of work when the task returns. The others are taken off by
-      // the next run of the task: not here, where work that the handlers started may not be counted yet.
-      if (completed_ == 0)
+      // The scheduler takes one off its count of work when the task returns: for the task itself if that counted,
+      // else for one completion. The others are taken off by the next run of the task: not here, where work that the
+      // handlers started may not be counted yet.
+      if (!counted_ && completed_ == 0)
         service_.scheduler_.compensating_work_started();
-      service_.core_.end_polling(holding_, completed_ > 1 ? completed_ - 1 : 0);
+      service_.core_.end_polling(holding_, completed_ - (!counted_ && completed_ != 0 ? 1 : 0));
     }
 
     reactor_service& service_;
     reactor_service* outer_;
+    const bool counted_;
     std::size_t completed_ = 0;
     bool holding_ = true;
   };
@@ -112,15 +117,17 @@ private:
   void run_poll_task(void* owner)
   {
     std::size_t debt = 0;
-    const bool holding = core_.begin_polling(debt);
+    bool counted = false;
+    const bool holding = core_.begin_polling(debt, counted);
     for (; debt > 0; --debt)
       scheduler_.work_finished();
     if (!holding)
     {
-      scheduler_.compensating_work_started();
+      if (!counted)
+        scheduler_.compensating_work_started();
       return;
     }
-    poll_guard guard(*this);
+    poll_guard guard(*this, counted);
     const auto deadline = reactor_core::clock::now() + slice;
     while (operation* op = core_.poll(deadline))
     {
@@ -144,7 +151,13 @@ private:
     scheduler_.post_deferred_completions(ops);
   }
 
-  void post_poll_task() override { scheduler_.post_deferred_completion(&poll_task_); }
+  void post_poll_task(bool counted) override
+  {
+    if (counted)
+      scheduler_.do_dispatch(&poll_task_);
+    else
+      scheduler_.post_deferred_completion(&poll_task_);
+  }
 
   // The service whose poll task runs on this thread.
   static inline thread_local reactor_service* running_here_ = nullptr;
