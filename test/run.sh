@@ -10,7 +10,7 @@ usage: test/run.sh [configuration ...]
 Builds and tests the configurations named, or all of them. They run in this order:
   asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests
   tsan     clang++, ThreadSanitizer; all tests
-  clang    clang++, Release; everything is compiled, the unit tests run
+  clang    clang++, Release; the library, the examples and the unit tests
   release  g++, Release; everything, with the public headers and the CMake package
 A warning fails the build in each of them. The last lines printed are a summary by ctest:
 that of the first configuration that failed, otherwise that of the last one. The exit
@@ -143,9 +143,11 @@ run_tsan() {
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_SANITIZE=thread
 }
 
-# Without a precompiled header: what a test forgot to include shows here.
+# Without a precompiled header: what a test forgot to include shows here. The sanitizers' configurations have built the
+# other tests with the same compiler.
 run_clang() {
-  build_and_test clang "" -L '^unit$' -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release
+  build_and_test clang "" -L '^(unit|examples)$' -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release \
+    "-DASIO_SHM_TEST_FOLDERS=unit"
 }
 
 run_release() {

@@ -201,8 +201,8 @@ BOOST_AUTO_TEST_CASE(that_are_rung_for_nothing_do_not_keep_a_waiting_thread_busy
   timer.async_wait([&](error_code) { pair.server.close(); });
   run_out(context);
   waits.join();
-  BOOST_TEST(used.ru_nvcsw + used.ru_nivcsw < 1000);
-  BOOST_TEST(used.ru_utime.tv_sec * 1000000 + used.ru_utime.tv_usec < 150000);
+  const auto microseconds = [](const timeval& t) { return t.tv_sec * 1000000 + t.tv_usec; };
+  BOOST_TEST(microseconds(used.ru_utime) + microseconds(used.ru_stime) < 150000);
 }
 
 BOOST_AUTO_TEST_CASE(peer_credentials_are_those_of_the_kernel)

@@ -177,6 +177,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(busy_connection_does_not_starve_another, Protocol,
       return;
     if (++reads == 1000)
       asio::write(quiet.server, asio::buffer("q", 1));
+    // Slower than the writer, so that its data never runs out.
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(5);
+         std::chrono::steady_clock::now() < end;)
+      ;
     busy.client.async_read_some(asio::buffer(chunk), [&](error_code e, std::size_t) { read(e); });
   };
   char got = 0;
