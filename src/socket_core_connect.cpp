@@ -199,7 +199,7 @@ void socket_core::connect(const socket_address& address, error_code& ec)
     lock.lock();
     if (closed_)
     {
-      ec = asio_error::operation_aborted;
+      ec = asio_error::operation_aborted; // connecting, unlike reading, can be cancelled by whoever closes
       return;
     }
   }
