@@ -83,10 +83,10 @@ public:
   error_code close(implementation_type& impl, error_code& ec)
   {
     ec.clear();
-    const socket_core::pointer core = std::exchange(impl.core_, nullptr);
     impl.enable_connection_aborted_ = false;
-    if (core)
-      core->close(ec);
+    if (impl.core_)
+      impl.core_->close(ec); // first: its mutex orders what follows behind a thread that blocks on the socket
+    impl.core_.reset();
     return ec;
   }
 
