@@ -37,7 +37,7 @@ void socket_core::nudge_sleeper() noexcept
 }
 
 // Waits until something may have changed. Spurious returns are possible.
-void socket_core::sleep(lock_type& lock, error_code& ec)
+void socket_core::sleep(lock_type& lock, operation_kind kind, error_code& ec)
 {
   socket_state& state = *state_;
   if (state.sleeper)
@@ -51,11 +51,18 @@ void socket_core::sleep(lock_type& lock, error_code& ec)
   if (ec)
     return;
   const std::shared_ptr<connection> end = state.end; // keeps the descriptors open if the socket is closed meanwhile
-  std::vector<int> fds = {state.nudge.get(), end ? end->rendezvous() : state.socket.get()};
+  std::vector<int> fds = {state.nudge.get()};
+  if (end)
+    fds.push_back(end->rendezvous());
   if (end && end->own_doorbell() >= 0)
     fds.push_back(end->own_doorbell());
-  if (state.acceptor)
+  // Nothing else tells of what the other waits are for: clients end no wait for an error, and a socket that is not
+  // connected always looks hung up.
+  if (state.acceptor && kind == operation_kind::receive)
+  {
+    fds.push_back(state.socket.get());
     state.acceptor->clients(fds);
+  }
   std::vector<pollfd> polled;
   for (const int fd : fds)
     polled.push_back({fd, POLLIN | POLLRDHUP, 0});
@@ -122,7 +129,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
     }
     else if (finished())
       return;
-    sleep(lock, ec);
+    sleep(lock, kind, ec);
     if (ec || finished())
       return;
   }

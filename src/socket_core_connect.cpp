@@ -146,6 +146,7 @@ void socket_core::end_connecting(bool connected)
 {
   socket_state& state = *state_;
   state.connecting = false;
+  nudge_sleeper(); // it may wait for the outcome, or for what only a connected socket has
   const bool used = state.linked && !connected;
   state.linked = false;
   if (!used)
@@ -184,6 +185,7 @@ void socket_core::connect(const socket_address& address, error_code& ec)
     return;
   }
   state_->connecting = true;
+  state_->blocking_connect = true;
   const auto deadline = reactor_core::clock::now() + connect_timeout;
   for (std::chrono::milliseconds pause = first_pause; !connect_step(address, ec);
        pause = std::min(2 * pause, longest_pause))
@@ -203,6 +205,7 @@ void socket_core::connect(const socket_address& address, error_code& ec)
       return;
     }
   }
+  state_->blocking_connect = false;
   end_connecting(!ec);
 }
 

@@ -170,7 +170,7 @@ void socket_core::take_all(operation_queue& ops, const error_code& ec)
       op->bytes_transferred_ = 0;
       ops.push(*op);
     }
-  if (state_->connecting)
+  if (state_->connecting && !state_->blocking_connect)
     end_connecting(false);
 }
 

@@ -39,7 +39,7 @@ struct socket_state
   // A connect that waits for room in the listener's backlog.
   bool connecting = false;
   bool linked = false; ///< Connected to the listener; HELLO is still to be sent.
-  socket_address connect_to;
+  bool blocking_connect = false; ///< By a thread that waits in connect(); cancel() does not concern it.
   std::chrono::milliseconds pause{1};
   std::chrono::steady_clock::time_point connect_deadline;
   bool timer = false; ///< on_timer() will be called

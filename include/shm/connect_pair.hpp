@@ -22,7 +22,8 @@ namespace shm {
  * @param socket1 One end.
  * @param socket2 The other end.
  * @param ec Set to @c boost::asio::error::already_open if a socket is open, or to what the system said about
- * descriptors or memory (@c no_descriptors, @c no_memory, ...). Both sockets are closed then, unless they were open.
+ * descriptors or memory (@c no_descriptors, @c no_memory, ...; @c shm::error::unsealed_memory where the kernel does not
+ * seal). Both sockets are closed then, unless they were open.
  * @returns @p ec.
  *
  * @par Thread Safety
@@ -54,8 +55,14 @@ boost::system::error_code connect_pair(boost::asio::basic_stream_socket<stream_p
 
 /// Connects two closed sockets to each other, without a listener.
 /**
- * @copydetails connect_pair
- * @throws boost::system::system_error where the other overload sets @c ec.
+ * Does not block; does what the other overload does.
+ *
+ * @param socket1 One end.
+ * @param socket2 The other end.
+ * @throws boost::system::system_error with the codes that the other overload sets @c ec to.
+ *
+ * @par Thread Safety
+ * Safe for distinct sockets.
  */
 template <typename Executor1, typename Executor2>
 void connect_pair(boost::asio::basic_stream_socket<stream_protocol, Executor1>& socket1,

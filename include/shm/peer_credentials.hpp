@@ -7,6 +7,7 @@
 
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
+#include <boost/throw_exception.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -68,7 +69,7 @@ public:
   void resize(const Protocol&, std::size_t size) const
   {
     if (size != sizeof(value_))
-      throw boost::system::system_error(boost::asio::error::invalid_argument, "peer_credentials");
+      boost::throw_exception(boost::system::system_error(boost::asio::error::invalid_argument, "peer_credentials"));
   }
   /// @endcond
 

@@ -53,6 +53,31 @@ BOOST_AUTO_TEST_CASE(pending_operations_sleep_until_they_are_woken)
   run_until(context, [&] { return reads == 20; });
 }
 
+// Nothing that the other waits are for comes: neither a client nor a full backlog may keep the thread busy.
+BOOST_AUTO_TEST_CASE(blocking_waits_of_an_acceptor_sleep)
+{
+  for (const auto what : {tcp::acceptor::wait_write, tcp::acceptor::wait_error})
+  {
+    asio::io_context context;
+    tcp::acceptor acceptor(context, loopback<tcp>());
+    tcp::socket client(context);
+    client.connect(acceptor.local_endpoint());
+    rusage used{};
+    std::thread waits(
+        [&]
+        {
+          error_code ec;
+          acceptor.wait(what, ec);
+          ::getrusage(RUSAGE_THREAD, &used);
+        });
+    asio::steady_timer timer(context, std::chrono::milliseconds(200));
+    timer.async_wait([&](error_code) { acceptor.close(); });
+    run_out(context);
+    waits.join();
+    BOOST_TEST(used.ru_utime.tv_usec + used.ru_stime.tv_usec < 100000);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(pending_accept_sleeps)
 {
   asio::io_context context;

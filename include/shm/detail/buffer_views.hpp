@@ -18,7 +18,7 @@ class buffer_views
 {
 public:
   template <typename BufferSequence>
-  explicit buffer_views(const BufferSequence& buffers) noexcept
+  explicit buffer_views(const BufferSequence& buffers)
   {
     const auto end = boost::asio::buffer_sequence_end(buffers);
     for (auto it = boost::asio::buffer_sequence_begin(buffers); it != end && size_ < max_views; ++it)

@@ -139,7 +139,7 @@ private:
 
   template <typename Attempt>
   void block(lock_type& lock, operation_kind kind, bool dont_wait, error_code& ec, Attempt attempt);
-  void sleep(lock_type& lock, error_code& ec);
+  void sleep(lock_type& lock, operation_kind kind, error_code& ec);
   void nudge_sleeper() noexcept;
 
   reactor_core& reactor_;

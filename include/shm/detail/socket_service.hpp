@@ -198,7 +198,7 @@ private:
     static_cast<void>(name);
     p.v = p.p = nullptr;
 
-    if (nothing && !refused)
+    if (nothing && !refused && impl.core_)
       this->reactor().post_immediate(op, is_continuation);
     else if (refused || !impl.core_)
     {

@@ -208,6 +208,8 @@ public:
 
   error_code io_control(implementation_type& impl, adopt_connection<Protocol>& command, error_code& ec)
   {
+    if (is_open(impl))
+      return ec = boost::asio::error::already_open;
     return opened(impl, command.protocol,
         socket_core::adopt(reactor_.core(), command.protocol.family(), std::move(command.connection), ec), ec);
   }
