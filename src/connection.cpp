@@ -150,7 +150,17 @@ bool connection::try_send(
   {
     tsan_publish(2 * identity_ + (side_ == connection_side::connector ? 0 : 1));
     ring_status status;
-    n = writer_.write(views, count, status);
+    if (count == 0 || views->size < copy_choice::measured_size || shares_cpu_)
+      n = writer_.write(views, count, status);
+    else
+    {
+      const auto start = std::chrono::steady_clock::now();
+      writer_.streaming(copies_.streaming());
+      n = writer_.write(views, count, status);
+      writer_.streaming(false);
+      if (n >= copy_choice::measured_size)
+        copies_.note(n, std::chrono::steady_clock::now() - start);
+    }
     if (n > 0)
     {
       ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
@@ -252,7 +262,7 @@ bool connection::shares_cpu_with_peer() noexcept
     own_cpu_.store(cpu, std::memory_order_relaxed);
   }
   const bool shared = cpu != 0 && peer_cpu_.load(std::memory_order_relaxed) == cpu;
-  writer_.streaming(!shared);
+  shares_cpu_ = shared;
   return shared;
 }
 

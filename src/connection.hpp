@@ -4,6 +4,7 @@
 #define ASIO_SHM_SRC_CONNECTION_HPP
 
 #include "connection_memory.hpp"
+#include "copy_choice.hpp"
 #include "doorbell.hpp"
 #include "segment_ring.hpp"
 
@@ -114,6 +115,8 @@ private:
   std::atomic<std::uint64_t>& own_cpu_;
   const std::atomic<std::uint64_t>& peer_cpu_;
   std::uint64_t own_cpu_value_ = 0; // what own_cpu_ holds
+  bool shares_cpu_ = false; // as shares_cpu_with_peer() found last
+  copy_choice copies_;
   ring_writer writer_;
   ring_reader reader_;
 
