@@ -259,7 +259,7 @@ bool connection::shares_cpu_with_peer() noexcept
   if (cpu != own_cpu_value_)
   {
     own_cpu_value_ = cpu;
-    own_cpu_.store(cpu, std::memory_order_relaxed);
+    own_cpu_.store(cpu, std::memory_order_relaxed); // a hint: nothing is ordered by it, on either side
   }
   const bool shared = cpu != 0 && peer_cpu_.load(std::memory_order_relaxed) == cpu;
   shares_cpu_ = shared;

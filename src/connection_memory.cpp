@@ -82,6 +82,7 @@ connection_memory connection_memory::attach(
     ec = error::protocol_error;
   if (ec)
     return connection_memory();
+  // Release: partner is attached()'s acquire; whoever sees the mark may rely on the checks above having passed.
   result.header().attached.store(1, std::memory_order_release);
   return result;
 }

@@ -100,7 +100,7 @@ public:
   std::atomic<std::uint64_t>& connector_cpu() const noexcept { return header().connector_cpu; }
   std::atomic<std::uint64_t>& acceptor_cpu() const noexcept { return header().acceptor_cpu; }
 
-  /// Set by the acceptor when it has mapped the region.
+  /// Set by the acceptor when it has mapped the region. Acquire: partner is attach()'s release.
   bool attached() const noexcept { return header().attached.load(std::memory_order_acquire) != 0; }
 
 private:

@@ -21,7 +21,12 @@ namespace shm {
  * socket.connect(endpoint);
  * @endcode
  *
- * Does not block. @par Errors
+ * Does not block.
+ *
+ * @par Thread Safety
+ * As the socket that it is set on.
+ *
+ * @par Errors
  * @c boost::asio::error::bad_descriptor on a closed socket. On a connected socket it has no effect.
  */
 using socket_doorbell

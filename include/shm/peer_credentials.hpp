@@ -25,7 +25,13 @@ namespace shm {
  * if (peer.uid() != 1000) socket.close();
  * @endcode
  *
- * Does not block. @par Errors
+ * Does not block.
+ *
+ * @par Thread Safety
+ * @e Distinct @e objects: Safe.@n
+ * @e Shared @e objects: Unsafe.
+ *
+ * @par Errors
  * @c boost::asio::error::bad_descriptor on a closed socket, @c boost::asio::error::not_connected before the connection
  * is established. It cannot be set. Source: SO_PEERCRED in unix(7).
  */
