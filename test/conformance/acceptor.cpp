@@ -27,7 +27,7 @@ void check_carries_data(Socket& from, Socket& to)
 
 BOOST_FIXTURE_TEST_SUITE(acceptor, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context);
@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, transports)
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(listening_twice_is_no_error, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(listening_twice_is_no_error, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(listening_twice_is_no_error, Protocol, transports)
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(accept_without_listen_reports_invalid_argument, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(accept_without_listen_reports_invalid_argument, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, Protocol::v4());
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(accept_without_listen_reports_invalid_argument, Pr
   BOOST_TEST(!server.is_open());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(live_listener_makes_address_in_use, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(live_listener_makes_address_in_use, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor first(context, loopback<Protocol>());
@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(live_listener_makes_address_in_use, Protocol, tran
   BOOST_TEST(next.local_endpoint() == endpoint);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(port_zero_gives_each_its_own_port, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(port_zero_gives_each_its_own_port, Protocol, ip_transports)
 {
   asio::io_context context;
   std::vector<typename Protocol::acceptor> acceptors;
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(port_zero_gives_each_its_own_port, Protocol, trans
   BOOST_TEST(ports.size() == acceptors.size());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(both_ends_agree_on_endpoints, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(both_ends_agree_on_endpoints, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(both_ends_agree_on_endpoints, Protocol, transports
   reports(error::not_connected, [&](auto&... ec) { unconnected.remote_endpoint(ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(wildcard_listener_is_found_by_loopback, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(wildcard_listener_is_found_by_loopback, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, typename Protocol::endpoint(Protocol::v4(), 0));
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(wildcard_listener_is_found_by_loopback, Protocol, 
   BOOST_TEST(server.local_endpoint() == target);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(ipv6_listeners, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(ipv6_listeners, Protocol, ip_transports)
 {
   asio::io_context context;
   const asio::ip::address any = asio::ip::address_v6::any();
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ipv6_listeners, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(many_clients_before_the_first_accept, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(many_clients_before_the_first_accept, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(many_clients_before_the_first_accept, Protocol, tr
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_and_close_abort_pending_accepts, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_and_close_abort_pending_accepts, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -236,7 +236,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_and_close_abort_pending_accepts, Protocol, 
   BOOST_TEST(ec == error::connection_refused);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closing_the_listener_ends_waiting_clients, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closing_the_listener_ends_waiting_clients, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -250,7 +250,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closing_the_listener_ends_waiting_clients, Protoco
   BOOST_TEST((read.ec == error::eof || read.ec == error::connection_reset));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(wait_ends_when_a_client_is_there, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(wait_ends_when_a_client_is_there, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());

@@ -33,7 +33,7 @@ void check_carries_data(Socket& from, Socket& to)
 
 BOOST_FIXTURE_TEST_SUITE(connecting, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(all_three_forms, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(all_three_forms, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(all_three_forms, Protocol, transports)
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(data_may_be_written_before_the_accept, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(data_may_be_written_before_the_accept, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_may_be_written_before_the_accept, Protocol, t
   BOOST_TEST(got == "early");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(client_may_be_gone_before_the_accept, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(client_may_be_gone_before_the_accept, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(client_may_be_gone_before_the_accept, Protocol, tr
   BOOST_TEST(ec == error::eof);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_listens_is_connection_refused, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_listens_is_connection_refused, Protocol, ip_transports)
 {
   asio::io_context context;
   const auto endpoint = unused_endpoint<Protocol>(context);
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_listens_is_connection_refused, Protocol, tr
   BOOST_TEST(connected.ec == error::connection_refused);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(bound_but_not_listening_is_connection_refused, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(bound_but_not_listening_is_connection_refused, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, Protocol::v4());
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(bound_but_not_listening_is_connection_refused, Pro
       });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Protocol, ip_transports)
 {
   asio::io_context context;
   const auto endpoint = unused_endpoint<Protocol>(context);
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Prot
   check_carries_data(socket, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(connected_socket_reports_already_connected, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(connected_socket_reports_already_connected, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(connected_socket_reports_already_connected, Protoc
   check_carries_data(pair.client, pair.server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(over_resolver_results, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(over_resolver_results, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(over_resolver_results, Protocol, transports)
   check_carries_data(socket, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(next_endpoint_is_tried_after_a_refusal, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(next_endpoint_is_tried_after_a_refusal, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(next_endpoint_is_tried_after_a_refusal, Protocol, 
   reports(error::not_found, [&](auto&... ec) { asio::connect(refused, none, ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, ip_transports)
 {
   asio::io_context context;
   // A short backlog, so that not all of them find room.
@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, 
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(close_ends_a_connect_that_may_be_pending, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(close_ends_a_connect_that_may_be_pending, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());

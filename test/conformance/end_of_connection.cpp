@@ -44,7 +44,7 @@ void check_eof_again(asio::io_context& context, typename Protocol::socket& socke
 
 BOOST_FIXTURE_TEST_SUITE(end_of_connection, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(data_comes_before_eof, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(data_comes_before_eof, Protocol, ip_transports)
 {
   const pattern bytes(1);
   for (const std::size_t size : {std::size_t(0), std::size_t(1), std::size_t(5'003), std::size_t(50'021)})
@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_comes_before_eof, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(pending_read_gets_eof_when_the_peer_closes, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(pending_read_gets_eof_when_the_peer_closes, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pending_read_gets_eof_when_the_peer_closes, Protoc
   check_eof_again<Protocol>(context, pair.client);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_read_gets_eof_when_the_peer_closes, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_read_gets_eof_when_the_peer_closes, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_read_gets_eof_when_the_peer_closes, Proto
   BOOST_TEST(ec == error::eof);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(writing_to_a_closed_peer_fails, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(writing_to_a_closed_peer_fails, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(writing_to_a_closed_peer_fails, Protocol, transpor
   BOOST_TEST(written.bytes == 0u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(pending_write_fails_when_the_peer_closes, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(pending_write_fails_when_the_peer_closes, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context, 16 * 1024);
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pending_write_fails_when_the_peer_closes, Protocol
   BOOST_TEST(written.bytes < much.size());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_fails_when_the_peer_closes, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_fails_when_the_peer_closes, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context, 16 * 1024);
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_fails_when_the_peer_closes, Protoco
   BOOST_TEST(n < much.size());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(half_close_leaves_the_other_way_open, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(half_close_leaves_the_other_way_open, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(half_close_leaves_the_other_way_open, Protocol, tr
   check_eof_again<Protocol>(context, pair.client);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(half_close_wakes_a_pending_read, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(half_close_wakes_a_pending_read, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(half_close_wakes_a_pending_read, Protocol, transpo
   BOOST_TEST(read.ec == error::eof);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_receive_ends_own_reading, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_receive_ends_own_reading, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_receive_ends_own_reading, Protocol, trans
   BOOST_TEST(got == "still");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_both_ends_everything, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_both_ends_everything, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(shutdown_both_ends_everything, Protocol, transport
   check_eof_again<Protocol>(context, pair.client);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(unconnected_socket_reports_not_connected, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(unconnected_socket_reports_not_connected, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context, Protocol::v4());
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(unconnected_socket_reports_not_connected, Protocol
   reports(error::broken_pipe, [&](auto&... ec) { fresh.write_some(asio::buffer(data), ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(both_sides_close_with_operations_pending, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(both_sides_close_with_operations_pending, Protocol, ip_transports)
 {
   for (int i = 0; i != 20; ++i)
   {

@@ -85,7 +85,7 @@ struct one_of_each
 
 BOOST_FIXTURE_TEST_SUITE(handlers, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(never_inside_the_initiating_function, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(never_inside_the_initiating_function, Protocol, ip_transports)
 {
   one_of_each<Protocol> f;
   int calls = 0;
@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(never_inside_the_initiating_function, Protocol, tr
   BOOST_TEST(!nested);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_on_their_associated_executor, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_on_their_associated_executor, Protocol, ip_transports)
 {
   one_of_each<Protocol> f;
   asio::io_context other;
@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_on_their_associated_executor, Protocol, transp
   BOOST_TEST(on_strand == f.operations);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(pending_operation_is_work_of_the_handlers_context, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(pending_operation_is_work_of_the_handlers_context, Protocol, ip_transports)
 {
   asio::io_context context;
   asio::io_context other;
@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pending_operation_is_work_of_the_handlers_context,
   run_out(other);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(memory_comes_from_their_allocator, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(memory_comes_from_their_allocator, Protocol, ip_transports)
 {
   one_of_each<Protocol> f;
   allocations count;
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(memory_comes_from_their_allocator, Protocol, trans
   BOOST_TEST(living_in_handler == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(memory_of_unrun_handlers_is_given_back, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(memory_of_unrun_handlers_is_given_back, Protocol, ip_transports)
 {
   allocations count;
   {
@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(memory_of_unrun_handlers_is_given_back, Protocol, 
   BOOST_TEST(count.living == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(futures_and_move_only_handlers, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(futures_and_move_only_handlers, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(futures_and_move_only_handlers, Protocol, transpor
   run_until(context, [&] { return calls == 1; });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(exception_leaves_run_and_nothing_is_lost, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(exception_leaves_run_and_nothing_is_lost, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

@@ -19,7 +19,7 @@ using base = asio::socket_base;
 
 BOOST_FIXTURE_TEST_SUITE(killed_peers, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, ip_transports)
 {
   using socket_type = typename Protocol::socket;
   const pattern bytes(12);
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, 
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, ip_transports)
 {
   using socket_type = typename Protocol::socket;
   for (const int threads : {1, 4})
@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, transports
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_blocking_calls, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_blocking_calls, Protocol, ip_transports)
 {
   using socket_type = typename Protocol::socket;
   for (const bool reading : {true, false})
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_blocking_calls, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(port_of_a_killed_listener_is_free_again, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(port_of_a_killed_listener_is_free_again, Protocol, ip_transports)
 {
   child_process server(
       [](channel& parent) -> int
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(port_of_a_killed_listener_is_free_again, Protocol,
   BOOST_TEST(asio::read(accepted, asio::buffer(data)) == 4u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(killed_client_is_eof_to_the_server, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(killed_client_is_eof_to_the_server, Protocol, ip_transports)
 {
   child_process client(
       [](channel& parent) -> int

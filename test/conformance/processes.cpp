@@ -97,7 +97,7 @@ struct echo_client
 
 BOOST_FIXTURE_TEST_SUITE(processes, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(echo_of_50_megabytes, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(echo_of_50_megabytes, Protocol, ip_transports)
 {
   using socket_type = typename Protocol::socket;
   for (const int threads : {1, 4})

@@ -24,7 +24,7 @@ void check_carries_data(Socket& from, Socket& to)
 
 BOOST_FIXTURE_TEST_SUITE(release_assign, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(assign_to_an_open_socket_reports_already_open, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(assign_to_an_open_socket_reports_already_open, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(assign_to_an_open_socket_reports_already_open, Pro
   reports(error::already_open, [&](auto&... ec) { other.assign(Protocol::v4(), acceptor.native_handle(), ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(listening_descriptor_moves_to_another_acceptor, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(listening_descriptor_moves_to_another_acceptor, Protocol, ip_transports)
 {
   using acceptor_type = typename Protocol::acceptor;
   asio::io_context context;
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(listening_descriptor_moves_to_another_acceptor, Pr
       });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(release_ends_a_pending_accept, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(release_ends_a_pending_accept, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor first(context, loopback<Protocol>());

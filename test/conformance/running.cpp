@@ -14,7 +14,7 @@ using namespace shm::test;
 
 BOOST_FIXTURE_TEST_SUITE(running, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(idle_sockets_are_no_work, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(idle_sockets_are_no_work, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -27,7 +27,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(idle_sockets_are_no_work, Protocol, transports)
   BOOST_TEST(context.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_returns_when_nothing_is_pending, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_returns_when_nothing_is_pending, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_returns_when_nothing_is_pending, Protocol, tra
   BOOST_TEST(context.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready, Protocol, transports)
   BOOST_TEST(context.poll() == 0u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_and_run_one_make_progress, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_and_run_one_make_progress, Protocol, ip_transports)
 {
   // One handler a call, but for what the poll task has ready: it runs completions for up to its slice of time.
   constexpr int most = is_tcp<Protocol> ? 1 : 8;
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_and_run_one_make_progress, Protocol, tran
     BOOST_TEST(data[i][0] == static_cast<char>('1' + i));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_for_returns_with_a_read_pending, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_for_returns_with_a_read_pending, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_for_returns_with_a_read_pending, Protocol, tra
   BOOST_TEST(!read.ec);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_and_restart_lose_nothing, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_and_restart_lose_nothing, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_and_restart_lose_nothing, Protocol, transport
   BOOST_TEST(rounds == static_cast<int>(data.size()));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_ends_run, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_ends_run, Protocol, ip_transports)
 {
   for (int i = 0; i != 20; ++i)
   {
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_ends_run, Protocol, trans
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_from_outside_wake_a_sleeping_run, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_from_outside_wake_a_sleeping_run, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -199,7 +199,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_from_outside_wake_a_sleeping_ru
   runner.join();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_and_asynchronous_use_of_one_socket, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_and_asynchronous_use_of_one_socket, Protocol, ip_transports)
 {
   // One thread blocks in reads, the other writes asynchronously on the same socket.
   asio::io_context context;
@@ -250,7 +250,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_and_asynchronous_use_of_one_socket, Proto
   BOOST_TEST(wrong == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_beside_an_asynchronous_read, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_beside_an_asynchronous_read, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

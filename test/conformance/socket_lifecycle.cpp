@@ -13,7 +13,7 @@ using namespace shm::test;
 
 BOOST_FIXTURE_TEST_SUITE(socket_lifecycle, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(opens_and_closes_many_times, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(opens_and_closes_many_times, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context);
@@ -31,7 +31,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(opens_and_closes_many_times, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(constructors_open_and_bind, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(constructors_open_and_bind, Protocol, ip_transports)
 {
   using socket_type = typename Protocol::socket;
   asio::io_context context;
@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(constructors_open_and_bind, Protocol, transports)
   BOOST_CHECK(bound.local_endpoint().address() == loopback<Protocol>().address());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(second_open_reports_already_open, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(second_open_reports_already_open, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context, Protocol::v4());
@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(second_open_reports_already_open, Protocol, transp
   BOOST_TEST(acceptor.is_open());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(connect_opens_a_closed_socket, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(connect_opens_a_closed_socket, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(connect_opens_a_closed_socket, Protocol, transport
   BOOST_TEST(other.is_open());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(one_socket_object_makes_connections_in_turn, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_socket_object_makes_connections_in_turn, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(one_socket_object_makes_connections_in_turn, Proto
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(bind_gives_the_client_its_endpoint, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(bind_gives_the_client_its_endpoint, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(bind_gives_the_client_its_endpoint, Protocol, tran
   BOOST_TEST(server.remote_endpoint() == bound);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(bind_refuses_what_cannot_be_bound, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(bind_refuses_what_cannot_be_bound, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(bind_refuses_what_cannot_be_bound, Protocol, trans
   reports(error::invalid_argument, [&](auto&... ec) { socket.bind(loopback<Protocol>(), ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_reports_bad_descriptor, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_reports_bad_descriptor, Protocol, ip_transports)
 {
   using socket_type = typename Protocol::socket;
   asio::io_context context;
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_reports_bad_descriptor, Protocol, tr
   reports({}, [&](auto&... ec) { s.close(ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closed_acceptor_reports_bad_descriptor, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closed_acceptor_reports_bad_descriptor, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor a(context);
@@ -179,7 +179,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closed_acceptor_reports_bad_descriptor, Protocol, 
   BOOST_TEST(!peer.is_open());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_reports_to_handlers_too, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_reports_to_handlers_too, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context);
@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_reports_to_handlers_too, Protocol, t
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(native_handle_is_a_descriptor_while_open, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(native_handle_is_a_descriptor_while_open, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context);

@@ -90,7 +90,7 @@ void check_options_of_programs(Socket& socket)
 
 BOOST_FIXTURE_TEST_SUITE(socket_options, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_an_unconnected_socket, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_an_unconnected_socket, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket v4(context, Protocol::v4());
@@ -99,7 +99,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_an_unconnected_socket, Protocol, transp
   check_options_of_programs<Protocol>(v6);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_a_connection, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_a_connection, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_a_connection, Protocol, transports)
   check_options_of_programs<Protocol>(pair.server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_an_acceptor, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_an_acceptor, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(options_of_an_acceptor, Protocol, transports)
   check_flag<asio::ip::v6_only>(v6);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(defaults_are_those_of_tcp, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(defaults_are_those_of_tcp, Protocol, ip_transports)
 {
   using base = asio::socket_base;
   asio::io_context context;
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(defaults_are_those_of_tcp, Protocol, transports)
   BOOST_TEST(receive.value() > 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(linger_keeps_switch_and_time, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(linger_keeps_switch_and_time, Protocol, ip_transports)
 {
   using linger = asio::socket_base::linger;
   asio::io_context context;
@@ -165,7 +165,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(linger_keeps_switch_and_time, Protocol, transports
   BOOST_TEST(!read.enabled());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(low_watermarks, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(low_watermarks, Protocol, ip_transports)
 {
   using base = asio::socket_base;
   asio::io_context context;
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(low_watermarks, Protocol, transports)
   reports(error::no_protocol_option, [&](auto&... ec) { socket.set_option(base::send_low_watermark(1024), ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(debug_may_be_switched_off_by_everybody, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(debug_may_be_switched_off_by_everybody, Protocol, ip_transports)
 {
   using debug = asio::socket_base::debug;
   asio::io_context context;
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(debug_may_be_switched_off_by_everybody, Protocol, 
   BOOST_TEST((!ec || ec == error::access_denied));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(unknown_option_reports_no_protocol_option, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(unknown_option_reports_no_protocol_option, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(unknown_option_reports_no_protocol_option, Protoco
   BOOST_TEST((ec == error::no_protocol_option || ec == error::operation_not_supported));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(known_option_as_a_program_writes_it, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(known_option_as_a_program_writes_it, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context, Protocol::v4());
@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(known_option_as_a_program_writes_it, Protocol, tra
   BOOST_TEST(read.value());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_has_no_options, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_has_no_options, Protocol, ip_transports)
 {
   asio::io_context context;
   typename Protocol::socket socket(context);
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closed_socket_has_no_options, Protocol, transports
   bad([&](auto&... ec) { acceptor.io_control(command, ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(buffer_sizes_set_before_connecting_carry_data, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(buffer_sizes_set_before_connecting_carry_data, Protocol, ip_transports)
 {
   for (const int size : {1, 4096, 10000, 1 << 20})
   {
@@ -264,7 +264,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(buffer_sizes_set_before_connecting_carry_data, Pro
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(available_counts_unread_bytes, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(available_counts_unread_bytes, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

@@ -92,7 +92,7 @@ private:
 
 BOOST_FIXTURE_TEST_SUITE(stream_transfer, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(both_directions_at_once, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(both_directions_at_once, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(both_directions_at_once, Protocol, transports)
   BOOST_TEST(at_client.intact);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(one_block_larger_than_all_buffers, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_block_larger_than_all_buffers, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(one_block_larger_than_all_buffers, Protocol, trans
   BOOST_TEST(bytes.matches(got));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_calls_of_two_threads, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_calls_of_two_threads, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_calls_of_two_threads, Protocol, transport
   writer.wait();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(write_waits_for_the_reader, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(write_waits_for_the_reader, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context, 64 * 1024);
@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(write_waits_for_the_reader, Protocol, transports)
   BOOST_TEST(bytes.matches(got));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(full_buffer_and_reader_byte_by_byte, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(full_buffer_and_reader_byte_by_byte, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context, 4096);

@@ -105,7 +105,7 @@ private:
 
 BOOST_FIXTURE_TEST_SUITE(threads_and_processes, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(peer_wakes_a_sleeping_read, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(peer_wakes_a_sleeping_read, Protocol, ip_transports)
 {
   for (const int threads : {1, 4})
   {
@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(peer_wakes_a_sleeping_read, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_read_leaves_the_connection_usable, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_read_leaves_the_connection_usable, Protocol, ip_transports)
 {
   for (const int threads : {1, 4})
   {
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_read_leaves_the_connection_usable, Proto
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(peer_that_closes_gives_eof, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(peer_that_closes_gives_eof, Protocol, ip_transports)
 {
   for (const int threads : {1, 4})
   {
@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(peer_that_closes_gives_eof, Protocol, transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(killed_peer_gives_what_it_wrote_and_then_its_end, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(killed_peer_gives_what_it_wrote_and_then_its_end, Protocol, ip_transports)
 {
   for (const int threads : {1, 4})
   {

@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(close_in_another_thread_ends_a_blocking_accept)
 
 // The handler runs in the poll task of one thread, the other thread has gone to sleep; what the handler waits for must
 // wake it.
-BOOST_AUTO_TEST_CASE_TEMPLATE(handler_that_waits_for_a_completion_gets_it_from_another_thread, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(handler_that_waits_for_a_completion_gets_it_from_another_thread, Protocol, ip_transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handler_that_waits_for_a_completion_gets_it_from_a
   BOOST_TEST(ready);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(nested_run_one_makes_progress, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(nested_run_one_makes_progress, Protocol, ip_transports)
 {
   for (const int hint : {1, BOOST_ASIO_CONCURRENCY_HINT_DEFAULT})
   {
@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nested_run_one_makes_progress, Protocol, transport
 }
 
 // Every read of the busy connection completes at once, so there is always something ready; still others are looked at.
-BOOST_AUTO_TEST_CASE_TEMPLATE(busy_connection_does_not_starve_another, Protocol, transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(busy_connection_does_not_starve_another, Protocol, ip_transports)
 {
   asio::io_context context;
   asio::io_context peers;

@@ -4,12 +4,39 @@
 #ifndef ASIO_SHM_TEST_SUPPORT_CONNECTED_PAIR_HPP
 #define ASIO_SHM_TEST_SUPPORT_CONNECTED_PAIR_HPP
 
+#include "temp_runtime_directory.hpp"
+#include "transports.hpp"
+
 #include <boost/asio/ip/address_v4.hpp>
+
+#include <atomic>
+#include <string>
+
+#include <unistd.h>
 
 namespace shm::test {
 
+/// A path in a directory of this executable's own that no other call gives, in no process of the test.
+inline std::string unused_path()
+{
+  static const temp_directory directory;
+  static std::atomic<int> count{0};
+  return directory.path() + "/" + std::to_string(::getpid()) + "." + std::to_string(++count);
+}
+
+/// An endpoint to listen on: the loopback address and an ephemeral port, or a path that nobody uses.
 template <class Protocol>
-typename Protocol::endpoint loopback(unsigned short port = 0)
+typename Protocol::endpoint loopback()
+{
+  if constexpr (is_local<Protocol>)
+    return unused_path();
+  else
+    return {boost::asio::ip::address_v4::loopback(), 0};
+}
+
+/// The loopback address and that port.
+template <class Protocol>
+typename Protocol::endpoint loopback(unsigned short port)
 {
   return {boost::asio::ip::address_v4::loopback(), port};
 }

@@ -5,7 +5,8 @@
 #define ASIO_SHM_TEST_SUPPORT_TRANSPORTS_HPP
 
 #include <boost/asio/ip/tcp.hpp>
-#ifndef ASIO_SHM_TEST_TCP_ONLY
+#include <boost/asio/local/stream_protocol.hpp>
+#ifndef ASIO_SHM_TEST_KERNEL_ONLY
 #include <shm/stream_protocol.hpp>
 #endif
 
@@ -14,16 +15,27 @@
 
 namespace shm::test {
 
-// TCP stays in the list: a case that holds over TCP shows that what it asks of
+// TCP stays in the lists: a case that holds over TCP shows that what it asks of
 // shared memory is TCP's behaviour and not one that we made up.
-#ifdef ASIO_SHM_TEST_TCP_ONLY
-using transports = std::tuple<boost::asio::ip::tcp>;
+#ifdef ASIO_SHM_TEST_KERNEL_ONLY
+using ip_transports = std::tuple<boost::asio::ip::tcp>;
+using transports = std::tuple<boost::asio::ip::tcp, boost::asio::local::stream_protocol>;
 #else
-using transports = std::tuple<boost::asio::ip::tcp, shm::stream_protocol>;
+/// For what has addresses, ports and TCP's options.
+using ip_transports = std::tuple<boost::asio::ip::tcp, shm::stream_protocol>;
+/// For everything else.
+using transports = std::tuple<boost::asio::ip::tcp, boost::asio::local::stream_protocol, shm::stream_protocol>;
 #endif
 
 template <class Protocol>
 inline constexpr bool is_tcp = std::is_same_v<Protocol, boost::asio::ip::tcp>;
+
+template <class Protocol>
+inline constexpr bool is_local = std::is_same_v<Protocol, boost::asio::local::stream_protocol>;
+
+/// Whether it is neither TCP nor a local socket of the kernel.
+template <class Protocol>
+inline constexpr bool is_shm = !is_tcp<Protocol> && !is_local<Protocol>;
 
 } // namespace shm::test
 
