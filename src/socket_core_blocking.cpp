@@ -7,7 +7,10 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <poll.h>
+#include <time.h>
 #include <utility>
 #include <vector>
 
@@ -28,6 +31,19 @@ public:
   }
 };
 
+timespec time_until(reactor_core::clock::time_point deadline) noexcept
+{
+  const auto now = reactor_core::clock::now();
+  // Beyond a day the next look at the clock is soon enough.
+  const auto left = deadline <= now ? reactor_core::clock::duration::zero()
+                                    : std::min<reactor_core::clock::duration>(deadline - now, std::chrono::hours(24));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  timespec result = {};
+  result.tv_sec = static_cast<decltype(result.tv_sec)>(seconds.count());
+  result.tv_nsec = static_cast<decltype(result.tv_nsec)>(std::chrono::nanoseconds(left - seconds).count());
+  return result;
+}
+
 } // namespace
 
 void socket_core::nudge_sleeper() noexcept
@@ -36,13 +52,17 @@ void socket_core::nudge_sleeper() noexcept
     ring_eventfd(state_->nudge.get());
 }
 
-// Waits until something may have changed. Spurious returns are possible.
-void socket_core::sleep(lock_type& lock, operation_kind kind, error_code& ec)
+// Waits until something may have changed, or the deadline is past. Spurious returns are possible.
+void socket_core::sleep(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec)
 {
   socket_state& state = *state_;
   if (state.sleeper)
   {
-    state.followers.wait(lock); // the one who sleeps on the descriptors tells
+    // The one who sleeps on the descriptors tells.
+    if (until)
+      state.followers.wait_until(lock, *until);
+    else
+      state.followers.wait(lock);
     return;
   }
   // Not the doorbell itself: the reactor watches that one too, and either may drain it before the other has seen it.
@@ -69,7 +89,8 @@ void socket_core::sleep(lock_type& lock, operation_kind kind, error_code& ec)
 
   state.sleeper = true;
   lock.unlock();
-  ::poll(polled.data(), polled.size(), -1); // a signal is a spurious return
+  const timespec left = until ? time_until(*until) : timespec();
+  ::ppoll(polled.data(), polled.size(), until ? &left : nullptr, nullptr); // a signal is a spurious return
   lock.lock();
   state.sleeper = false;
   state.followers.notify_all();
@@ -85,7 +106,7 @@ void socket_core::sleep(lock_type& lock, operation_kind kind, error_code& ec)
 }
 
 template <typename Attempt>
-void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, error_code& ec, Attempt attempt)
+void socket_core::block(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec, Attempt attempt)
 {
   const auto finished = [&] {
     if (closed_)
@@ -94,7 +115,9 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
   };
   if (finished())
     return;
-  if (state_->non_blocking || dont_wait)
+  const deadline limit = !until && state_->non_blocking ? at_once() : until;
+  const auto too_late = [&] { return limit && *limit <= reactor_core::clock::now(); };
+  if (too_late())
   {
     if (state_->end)
       state_->end->look_for_hang_up(true);
@@ -104,7 +127,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
   }
   if (state_->end && reactor_.poll_budget() > reactor_core::clock::duration::zero())
   {
-    const auto deadline = reactor_core::clock::now() + spin_budget();
+    const auto end_of_spin = reactor_core::clock::now() + spin_budget();
     do
     {
       lock.unlock();
@@ -112,7 +135,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
       lock.lock();
       if (finished())
         return;
-    } while (reactor_core::clock::now() < deadline);
+    } while (reactor_core::clock::now() < end_of_spin && !too_late());
   }
   for (;;)
   {
@@ -129,20 +152,25 @@ void socket_core::block(lock_type& lock, operation_kind kind, bool dont_wait, er
     }
     else if (finished())
       return;
-    sleep(lock, kind, ec);
+    sleep(lock, kind, limit, ec);
     if (ec || finished())
       return;
+    if (too_late())
+    {
+      ec = asio_error::would_block;
+      return;
+    }
   }
 }
 
 std::size_t socket_core::receive(
-    const mutable_view* views, std::size_t count, bool peek, bool dont_wait, error_code& ec)
+    const mutable_view* views, std::size_t count, bool peek, const deadline& until, error_code& ec)
 {
   const pointer self(this);
   lock_type lock(mutex_);
   blocking_operation op;
   ec.clear();
-  block(lock, operation_kind::receive, dont_wait, ec, [&] {
+  block(lock, operation_kind::receive, until, ec, [&] {
     const bool done = try_receive(views, count, peek, op);
     if (done)
       ec = op.ec_;
@@ -151,7 +179,7 @@ std::size_t socket_core::receive(
   return op.bytes_transferred_;
 }
 
-std::size_t socket_core::send(const const_view* views, std::size_t count, bool dont_wait, error_code& ec)
+std::size_t socket_core::send(const const_view* views, std::size_t count, const deadline& until, error_code& ec)
 {
   const pointer self(this);
   lock_type lock(mutex_);
@@ -159,7 +187,7 @@ std::size_t socket_core::send(const const_view* views, std::size_t count, bool d
   ec.clear();
   if (!closed_ && state_->end)
     state_->end->look_for_hang_up(false);
-  block(lock, operation_kind::send, dont_wait, ec, [&] {
+  block(lock, operation_kind::send, until, ec, [&] {
     const bool done = try_send(views, count, op);
     if (done)
       ec = op.ec_;
@@ -174,7 +202,7 @@ void socket_core::wait(operation_kind kind, error_code& ec)
   lock_type lock(mutex_);
   blocking_operation op;
   ec.clear();
-  block(lock, kind, false, ec, [&] { return try_wait(kind, op); });
+  block(lock, kind, deadline(), ec, [&] { return try_wait(kind, op); });
 }
 
 accepted_connection socket_core::accept(error_code& ec)
@@ -184,7 +212,7 @@ accepted_connection socket_core::accept(error_code& ec)
   blocking_operation op;
   accepted_connection result;
   ec.clear();
-  block(lock, operation_kind::receive, false, ec, [&] {
+  block(lock, operation_kind::receive, deadline(), ec, [&] {
     const bool done = try_accept(result, op);
     if (done)
       ec = op.ec_;

@@ -173,7 +173,7 @@ void socket_core::establish(established&& end, error_code& ec)
     state_->end = std::move(made);
 }
 
-void socket_core::connect(const socket_address& address, error_code& ec)
+void socket_core::connect(const socket_address& address, const deadline& until, error_code& ec)
 {
   const pointer self(this);
   lock_type lock(mutex_);
@@ -186,13 +186,16 @@ void socket_core::connect(const socket_address& address, error_code& ec)
   }
   state_->connecting = true;
   state_->blocking_connect = true;
-  const auto deadline = reactor_core::clock::now() + connect_timeout;
+  const auto give_up = reactor_core::clock::now() + connect_timeout;
   for (std::chrono::milliseconds pause = first_pause; !connect_step(address, ec);
        pause = std::min(2 * pause, longest_pause))
   {
-    if (state_->non_blocking || reactor_core::clock::now() >= deadline)
+    const auto now = reactor_core::clock::now();
+    if (until ? now >= *until : state_->non_blocking)
+      break; // ec says try_again
+    if (now >= give_up)
     {
-      ec = state_->non_blocking ? asio_error::try_again : asio_error::timed_out;
+      ec = asio_error::timed_out;
       break;
     }
     lock.unlock();

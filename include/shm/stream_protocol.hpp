@@ -6,6 +6,7 @@
 #include <shm/endpoint.hpp>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_socket_iostream.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/detail/socket_option.hpp>
 #include <boost/asio/detail/socket_types.hpp>
@@ -47,6 +48,11 @@ public:
 
   /// The resolver type: Asio's, with the system's host names and services.
   using resolver = boost::asio::ip::basic_resolver<stream_protocol>;
+
+#if !defined(BOOST_ASIO_NO_IOSTREAM)
+  /// The type of a stream for operator<< and operator>>: Asio's, over a stream buffer of this library.
+  using iostream = boost::asio::basic_socket_iostream<stream_protocol>;
+#endif
 
   /// Socket option of TCP programs. Accepted and given back; nothing is ever held back here.
   using no_delay = boost::asio::detail::socket_option::boolean<IPPROTO_TCP, TCP_NODELAY>;
@@ -90,5 +96,6 @@ private:
 } // namespace shm
 
 #include <shm/detail/asio_service.hpp>
+#include <shm/detail/asio_streambuf.hpp>
 
 #endif

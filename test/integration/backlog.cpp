@@ -135,4 +135,22 @@ BOOST_AUTO_TEST_CASE(connection_that_nobody_accepted_is_reset)
   BOOST_TEST(ec == error::broken_pipe);
 }
 
+// Over TCP, Asio 1.81's stream takes a connect that was given up for one that succeeded.
+BOOST_AUTO_TEST_CASE(an_iostream_gives_up_at_its_expiry_time)
+{
+  asio::io_context context;
+  full_backlog listener(context);
+  tcp::iostream stream;
+  stream.expires_after(std::chrono::milliseconds(20));
+  stream.connect(listener.endpoint);
+  BOOST_TEST(stream.fail());
+  BOOST_TEST(stream.error() == error::timed_out);
+
+  listener.acceptor.accept();
+  stream.clear();
+  stream.expires_after(patience);
+  stream.connect(listener.endpoint);
+  BOOST_TEST(stream.good());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace shm {
 namespace detail {
@@ -76,11 +77,15 @@ public:
   socket_address local_address(error_code& ec) const;
   socket_address remote_address(error_code& ec) const;
 
-  // --- blocking operations; would_block instead of waiting if the user asked for non-blocking mode ---
-  void connect(const socket_address& address, error_code& ec);
+  // --- blocking operations ---
+  /// Until when to wait for would_block (connect: try_again). Without one the socket's mode says whether to wait.
+  using deadline = std::optional<reactor_core::clock::time_point>;
+  static deadline at_once() noexcept { return reactor_core::clock::time_point::min(); }
+
+  void connect(const socket_address& address, const deadline& until, error_code& ec);
   accepted_connection accept(error_code& ec);
-  std::size_t receive(const mutable_view* views, std::size_t count, bool peek, bool dont_wait, error_code& ec);
-  std::size_t send(const const_view* views, std::size_t count, bool dont_wait, error_code& ec);
+  std::size_t receive(const mutable_view* views, std::size_t count, bool peek, const deadline& until, error_code& ec);
+  std::size_t send(const const_view* views, std::size_t count, const deadline& until, error_code& ec);
   void wait(operation_kind kind, error_code& ec);
 
   // --- asynchronous operations ---
@@ -138,8 +143,8 @@ private:
   void end_connecting(bool connected);
 
   template <typename Attempt>
-  void block(lock_type& lock, operation_kind kind, bool dont_wait, error_code& ec, Attempt attempt);
-  void sleep(lock_type& lock, operation_kind kind, error_code& ec);
+  void block(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec, Attempt attempt);
+  void sleep(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec);
   void nudge_sleeper() noexcept;
 
   reactor_core& reactor_;

@@ -8,6 +8,7 @@
 #include <shm/detail/buffer_views.hpp>
 #include <shm/detail/connect_operation.hpp>
 #include <shm/detail/io_operations.hpp>
+#include <shm/detail/null_buffers.hpp>
 #include <shm/detail/operation_cancellation.hpp>
 #include <shm/detail/reactor_service.hpp>
 #include <shm/detail/socket_service_base.hpp>
@@ -39,7 +40,6 @@ public:
   using typename base::endpoint_type;
   using typename base::implementation_type;
   using error_code = boost::system::error_code;
-  using null_buffers = boost::asio::null_buffers;
   using message_flags = boost::asio::socket_base::message_flags;
 
   explicit socket_service(boost::asio::execution_context& context) : base(context) {}
@@ -49,69 +49,73 @@ public:
   template <typename ConstBufferSequence>
   std::size_t send(implementation_type& impl, const ConstBufferSequence& buffers, message_flags flags, error_code& ec)
   {
-    const const_views views(buffers);
-    if (!this->check_transfer(impl, flags, ec) || views.size() == 0)
+    if constexpr (is_null_buffers<ConstBufferSequence>)
+    {
+      this->wait(impl, boost::asio::socket_base::wait_write, ec);
       return 0;
-    return impl.core_->send(views.data(), views.size(), this->dont_wait(flags), ec);
-  }
-
-  std::size_t send(implementation_type& impl, const null_buffers&, message_flags, error_code& ec)
-  {
-    this->wait(impl, boost::asio::socket_base::wait_write, ec);
-    return 0;
+    }
+    else
+    {
+      const const_views views(buffers);
+      if (!this->check_transfer(impl, flags, ec) || views.size() == 0)
+        return 0;
+      return impl.core_->send(views.data(), views.size(), this->until(flags), ec);
+    }
   }
 
   template <typename ConstBufferSequence, typename Handler, typename IoExecutor>
   void async_send(implementation_type& impl, const ConstBufferSequence& buffers, message_flags flags, Handler& handler,
       const IoExecutor& io_ex)
   {
-    using op = send_operation<ConstBufferSequence, Handler, IoExecutor>;
-    const bool nothing = const_views(buffers).size() == 0;
-    start<op>(impl, operation_kind::send, flags, nothing, "async_send", handler, buffers, handler, io_ex);
-  }
-
-  template <typename Handler, typename IoExecutor>
-  void async_send(
-      implementation_type& impl, const null_buffers&, message_flags, Handler& handler, const IoExecutor& io_ex)
-  {
-    using op = wait_operation<true, Handler, IoExecutor>;
-    start<op>(impl, operation_kind::send, 0, false, "async_send(null_buffers)", handler, operation_kind::send, handler,
-        io_ex);
+    if constexpr (is_null_buffers<ConstBufferSequence>)
+    {
+      using op = wait_operation<true, Handler, IoExecutor>;
+      start<op>(impl, operation_kind::send, 0, false, "async_send(null_buffers)", handler, operation_kind::send,
+          handler, io_ex);
+    }
+    else
+    {
+      using op = send_operation<ConstBufferSequence, Handler, IoExecutor>;
+      const bool nothing = const_views(buffers).size() == 0;
+      start<op>(impl, operation_kind::send, flags, nothing, "async_send", handler, buffers, handler, io_ex);
+    }
   }
 
   template <typename MutableBufferSequence>
   std::size_t receive(
       implementation_type& impl, const MutableBufferSequence& buffers, message_flags flags, error_code& ec)
   {
-    const mutable_views views(buffers);
-    if (!this->check_transfer(impl, flags, ec) || views.size() == 0)
+    if constexpr (is_null_buffers<MutableBufferSequence>)
+    {
+      this->wait(impl, boost::asio::socket_base::wait_read, ec);
       return 0;
-    return impl.core_->receive(views.data(), views.size(), this->peek(flags), this->dont_wait(flags), ec);
-  }
-
-  std::size_t receive(implementation_type& impl, const null_buffers&, message_flags, error_code& ec)
-  {
-    this->wait(impl, boost::asio::socket_base::wait_read, ec);
-    return 0;
+    }
+    else
+    {
+      const mutable_views views(buffers);
+      if (!this->check_transfer(impl, flags, ec) || views.size() == 0)
+        return 0;
+      return impl.core_->receive(views.data(), views.size(), this->peek(flags), this->until(flags), ec);
+    }
   }
 
   template <typename MutableBufferSequence, typename Handler, typename IoExecutor>
   void async_receive(implementation_type& impl, const MutableBufferSequence& buffers, message_flags flags,
       Handler& handler, const IoExecutor& io_ex)
   {
-    using op = receive_operation<MutableBufferSequence, Handler, IoExecutor>;
-    const bool nothing = mutable_views(buffers).size() == 0;
-    start<op>(impl, operation_kind::receive, flags, nothing, "async_receive", handler, buffers, this->peek(flags),
-        handler, io_ex);
-  }
-
-  template <typename Handler, typename IoExecutor>
-  void async_receive(
-      implementation_type& impl, const null_buffers&, message_flags, Handler& handler, const IoExecutor& io_ex)
-  {
-    using op = wait_operation<true, Handler, IoExecutor>;
-    start<op>(impl, operation_kind::receive, 0, false, "async_receive(null_buffers)", handler, operation_kind::receive,
-        handler, io_ex);
+    if constexpr (is_null_buffers<MutableBufferSequence>)
+    {
+      using op = wait_operation<true, Handler, IoExecutor>;
+      start<op>(impl, operation_kind::receive, 0, false, "async_receive(null_buffers)", handler,
+          operation_kind::receive, handler, io_ex);
+    }
+    else
+    {
+      using op = receive_operation<MutableBufferSequence, Handler, IoExecutor>;
+      const bool nothing = mutable_views(buffers).size() == 0;
+      start<op>(impl, operation_kind::receive, flags, nothing, "async_receive", handler, buffers, this->peek(flags),
+          handler, io_ex);
+    }
   }
 
   template <typename Handler, typename IoExecutor>

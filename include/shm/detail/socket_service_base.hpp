@@ -6,6 +6,7 @@
 #include <shm/detail/adopt_connection.hpp>
 #include <shm/detail/reactor_service.hpp>
 #include <shm/detail/socket_core.hpp>
+#include <shm/detail/timed_operations.hpp>
 
 #include <boost/asio/detail/socket_option.hpp>
 #include <boost/asio/detail/socket_types.hpp>
@@ -131,7 +132,7 @@ public:
   error_code connect(implementation_type& impl, const endpoint_type& peer, error_code& ec)
   {
     if (check(impl, ec))
-      impl.core_->connect(to_address(peer), ec);
+      impl.core_->connect(to_address(peer), socket_core::deadline(), ec);
     return ec;
   }
 
@@ -214,6 +215,29 @@ public:
         socket_core::adopt(reactor_.core(), command.protocol.family(), std::move(command.connection), ec), ec);
   }
 
+  error_code io_control(implementation_type& impl, timed_receive& command, error_code& ec)
+  {
+    const mutable_view view = {command.buffer.data(), command.buffer.size()};
+    if (check(impl, ec))
+      command.bytes_transferred = impl.core_->receive(&view, 1, false, command.until, ec);
+    return ec;
+  }
+
+  error_code io_control(implementation_type& impl, timed_send& command, error_code& ec)
+  {
+    const const_view view = {command.buffer.data(), command.buffer.size()};
+    if (check(impl, ec))
+      command.bytes_transferred = impl.core_->send(&view, 1, command.until, ec);
+    return ec;
+  }
+
+  error_code io_control(implementation_type& impl, timed_connect<endpoint_type>& command, error_code& ec)
+  {
+    if (check(impl, ec))
+      impl.core_->connect(to_address(command.peer), command.until, ec);
+    return ec;
+  }
+
   template <typename IoControlCommand>
   error_code io_control(implementation_type& impl, IoControlCommand& command, error_code& ec)
   {
@@ -286,7 +310,11 @@ protected:
   }
 
   static bool peek(boost::asio::socket_base::message_flags flags) noexcept { return (flags & MSG_PEEK) != 0; }
-  static bool dont_wait(boost::asio::socket_base::message_flags flags) noexcept { return (flags & MSG_DONTWAIT) != 0; }
+
+  static socket_core::deadline until(boost::asio::socket_base::message_flags flags) noexcept
+  {
+    return flags & MSG_DONTWAIT ? socket_core::at_once() : socket_core::deadline();
+  }
 
 private:
   static error_code opened(
