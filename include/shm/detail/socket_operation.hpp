@@ -3,6 +3,7 @@
 #ifndef ASIO_SHM_DETAIL_SOCKET_OPERATION_HPP
 #define ASIO_SHM_DETAIL_SOCKET_OPERATION_HPP
 
+#include <shm/detail/immediate_executor.hpp>
 #include <shm/detail/operation.hpp>
 
 #include <boost/asio/detail/fenced_block.hpp>
@@ -23,6 +24,10 @@ using asio_operation = boost::asio::detail::operation;
 /// Base of all asynchronous operations on sockets.
 class socket_operation : public asio_operation, public operation
 {
+public:
+  /// The socket's executor while the operation completes inside its initiating function; else null.
+  const void* immediate_io_executor_ = nullptr;
+
 protected:
   socket_operation(operation::perform_function perform_func, asio_operation::func_type complete_func)
     : asio_operation(complete_func), operation(perform_func)
@@ -49,6 +54,7 @@ void finish_operation(void* owner, Operation* op, Bind bind)
   auto work(std::move(op->work_));
   const boost::system::error_code ec = op->ec_;
   const std::size_t size = op->bytes_transferred_;
+  const void* const immediate_io_ex = op->immediate_io_executor_;
   static_cast<void>(ec);
   static_cast<void>(size);
   auto bound = bind(*op);
@@ -61,7 +67,8 @@ void finish_operation(void* owner, Operation* op, Bind bind)
     BOOST_ASIO_HANDLER_INVOCATION_BEGIN((ec, size));
   else
     BOOST_ASIO_HANDLER_INVOCATION_BEGIN((ec));
-  work.complete(bound, bound.handler_);
+  if (!complete_immediately(immediate_io_ex, work, bound))
+    work.complete(bound, bound.handler_);
   BOOST_ASIO_HANDLER_INVOCATION_END;
 }
 

@@ -7,6 +7,7 @@
 #include <shm/detail/adopt_connection.hpp>
 #include <shm/detail/buffer_views.hpp>
 #include <shm/detail/connect_operation.hpp>
+#include <shm/detail/immediate_executor.hpp>
 #include <shm/detail/io_operations.hpp>
 #include <shm/detail/null_buffers.hpp>
 #include <shm/detail/operation_cancellation.hpp>
@@ -70,14 +71,13 @@ public:
     if constexpr (is_null_buffers<ConstBufferSequence>)
     {
       using op = wait_operation<true, Handler, IoExecutor>;
-      start<op>(impl, operation_kind::send, 0, false, "async_send(null_buffers)", handler, operation_kind::send,
-          handler, io_ex);
+      start<op>(impl, operation_kind::send, 0, false, "async_send(null_buffers)", handler, io_ex, operation_kind::send);
     }
     else
     {
       using op = send_operation<ConstBufferSequence, Handler, IoExecutor>;
       const bool nothing = const_views(buffers).size() == 0;
-      start<op>(impl, operation_kind::send, flags, nothing, "async_send", handler, buffers, handler, io_ex);
+      start<op>(impl, operation_kind::send, flags, nothing, "async_send", handler, io_ex, buffers);
     }
   }
 
@@ -106,15 +106,15 @@ public:
     if constexpr (is_null_buffers<MutableBufferSequence>)
     {
       using op = wait_operation<true, Handler, IoExecutor>;
-      start<op>(impl, operation_kind::receive, 0, false, "async_receive(null_buffers)", handler,
-          operation_kind::receive, handler, io_ex);
+      start<op>(impl, operation_kind::receive, 0, false, "async_receive(null_buffers)", handler, io_ex,
+          operation_kind::receive);
     }
     else
     {
       using op = receive_operation<MutableBufferSequence, Handler, IoExecutor>;
       const bool nothing = mutable_views(buffers).size() == 0;
-      start<op>(impl, operation_kind::receive, flags, nothing, "async_receive", handler, buffers, this->peek(flags),
-          handler, io_ex);
+      start<op>(impl, operation_kind::receive, flags, nothing, "async_receive", handler, io_ex, buffers,
+          this->peek(flags));
     }
   }
 
@@ -123,7 +123,7 @@ public:
       implementation_type& impl, boost::asio::socket_base::wait_type w, Handler& handler, const IoExecutor& io_ex)
   {
     using op = wait_operation<false, Handler, IoExecutor>;
-    start<op>(impl, kind_of(w), 0, false, "async_wait", handler, kind_of(w), handler, io_ex);
+    start<op>(impl, kind_of(w), 0, false, "async_wait", handler, io_ex, kind_of(w));
   }
 
   // --- accept ---
@@ -150,8 +150,8 @@ public:
   {
     using op = accept_operation<Peer, Protocol, Handler, IoExecutor>;
     const error_code refused = peer.is_open() ? error_code(boost::asio::error::already_open) : error_code();
-    start_checked<op>(impl, operation_kind::receive, refused, false, "async_accept", handler, peer, impl.protocol_,
-        peer_endpoint, handler, io_ex);
+    start_checked<op>(impl, operation_kind::receive, refused, false, "async_accept", handler, io_ex, peer,
+        impl.protocol_, peer_endpoint);
   }
 
   template <typename PeerIoExecutor, typename Handler, typename IoExecutor>
@@ -159,8 +159,8 @@ public:
       Handler& handler, const IoExecutor& io_ex)
   {
     using op = move_accept_operation<Protocol, PeerIoExecutor, Handler, IoExecutor>;
-    start_checked<op>(impl, operation_kind::receive, error_code(), false, "async_accept", handler, peer_io_ex,
-        impl.protocol_, peer_endpoint, handler, io_ex);
+    start_checked<op>(impl, operation_kind::receive, error_code(), false, "async_accept", handler, io_ex, peer_io_ex,
+        impl.protocol_, peer_endpoint);
   }
 
   // --- connect ---
@@ -170,30 +170,30 @@ public:
       implementation_type& impl, const endpoint_type& peer, Handler& handler, const IoExecutor& io_ex)
   {
     using op = connect_operation<Handler, IoExecutor>;
-    start_checked<op>(impl, operation_kind::send, error_code(), false, "async_connect", handler, to_address(peer),
-        handler, io_ex);
+    start_checked<op>(
+        impl, operation_kind::send, error_code(), false, "async_connect", handler, io_ex, to_address(peer));
   }
 
 private:
-  template <typename Operation, typename Handler, typename... Args>
+  template <typename Operation, typename Handler, typename IoExecutor, typename... Args>
   void start(implementation_type& impl, operation_kind kind, message_flags flags, bool nothing, const char* name,
-      Handler& handler, Args&&... args)
+      Handler& handler, const IoExecutor& io_ex, Args&&... args)
   {
     error_code refused;
     this->check_flags(flags, refused);
-    start_checked<Operation>(impl, kind, refused, nothing, name, handler, std::forward<Args>(args)...);
+    start_checked<Operation>(impl, kind, refused, nothing, name, handler, io_ex, std::forward<Args>(args)...);
   }
 
   // nothing: there is nothing to transfer, so the operation completes at once. refused: it completes with this error.
-  template <typename Operation, typename Handler, typename... Args>
+  template <typename Operation, typename Handler, typename IoExecutor, typename... Args>
   void start_checked(implementation_type& impl, operation_kind kind, const error_code& refused, bool nothing,
-      const char* name, Handler& handler, Args&&... args)
+      const char* name, Handler& handler, const IoExecutor& io_ex, Args&&... args)
   {
     const bool is_continuation = boost_asio_handler_cont_helpers::is_continuation(handler);
     auto slot = boost::asio::get_associated_cancellation_slot(handler);
 
     typename Operation::ptr p = {std::addressof(handler), Operation::ptr::allocate(handler), nullptr};
-    p.p = new (p.v) Operation(std::forward<Args>(args)...);
+    p.p = new (p.v) Operation(std::forward<Args>(args)..., handler, io_ex);
     Operation& op = *p.p;
     if (slot.is_connected() && impl.core_)
       op.cancellation_key_ = &slot.template emplace<operation_cancellation>(impl.core_, kind);
@@ -202,14 +202,17 @@ private:
     static_cast<void>(name);
     p.v = p.p = nullptr;
 
-    if (nothing && !refused && impl.core_)
-      this->reactor().post_immediate(op, is_continuation);
-    else if (refused || !impl.core_)
-    {
+    if (refused || !impl.core_)
       op.ec_ = refused ? refused : error_code(bad_descriptor());
-      this->reactor().post_immediate(op, is_continuation);
+    else if (!nothing && !impl.core_->start(kind, op))
+      return;
+
+    if constexpr (has_immediate_executor<Handler, IoExecutor>)
+    {
+      op.immediate_io_executor_ = &io_ex;
+      Operation::do_complete(&this->reactor(), &op, error_code(), 0);
     }
-    else if (impl.core_->start(kind, op))
+    else
       this->reactor().post_immediate(op, is_continuation);
   }
 };
