@@ -90,7 +90,7 @@ using strand_socket = asio::basic_stream_socket<Protocol, strand_type>;
 
 BOOST_FIXTURE_TEST_SUITE(accept_overloads, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(into_a_given_socket, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(into_a_given_socket, Protocol, transports)
 {
   listener<Protocol> on;
   typename Protocol::endpoint peer;
@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(into_a_given_socket, Protocol, ip_transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(into_a_socket_of_another_context, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(into_a_socket_of_another_context, Protocol, transports)
 {
   listener<Protocol> on;
   plain_socket<Protocol> server(on.other);
@@ -151,10 +151,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(into_a_socket_of_another_context, Protocol, ip_tra
   on.check_runs_in(on.other, client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(into_an_open_socket_reports_already_open, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(into_an_open_socket_reports_already_open, Protocol, transports)
 {
   listener<Protocol> on;
-  typename Protocol::socket open(on.context, Protocol::v4());
+  typename Protocol::socket open(on.context, loopback_protocol<Protocol>());
   auto client = on.connect();
   reports(error::already_open, [&](auto&... ec) { on.acceptor.accept(open, ec...); });
   completion accepted;
@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(into_an_open_socket_reports_already_open, Protocol
   on.check(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(returning_a_socket, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(returning_a_socket, Protocol, transports)
 {
   listener<Protocol> on;
   typename Protocol::endpoint peer;
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(returning_a_socket, Protocol, ip_transports)
       [&](auto& client, auto& server) { on.check(client, server, &peer); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(onto_another_context, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(onto_another_context, Protocol, transports)
 {
   listener<Protocol> on;
   typename Protocol::endpoint peer;
@@ -232,7 +232,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(onto_another_context, Protocol, ip_transports)
       });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(onto_another_executor, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(onto_another_executor, Protocol, transports)
 {
   listener<Protocol> on;
   const auto strand = asio::make_strand(on.other);
@@ -268,7 +268,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(onto_another_executor, Protocol, ip_transports)
       });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(several_accepts_pending_at_once, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(several_accepts_pending_at_once, Protocol, transports)
 {
   listener<Protocol> on;
   int accepted = 0;

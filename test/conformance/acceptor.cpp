@@ -27,7 +27,7 @@ void check_carries_data(Socket& from, Socket& to)
 
 BOOST_FIXTURE_TEST_SUITE(acceptor, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context);
@@ -35,19 +35,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, ip_transports)
       [&](auto&... ec)
       {
         acceptor.close();
-        acceptor.open(Protocol::v4(), ec...);
+        acceptor.open(loopback_protocol<Protocol>(), ec...);
         acceptor.set_option(typename Protocol::acceptor::reuse_address(true), ec...);
         acceptor.bind(loopback<Protocol>(), ec...);
         acceptor.listen(5, ec...);
       });
-  BOOST_TEST(acceptor.local_endpoint().port() != 0);
+  BOOST_TEST(is_assigned(acceptor.local_endpoint()));
   typename Protocol::socket client(context);
   client.connect(acceptor.local_endpoint());
   auto server = acceptor.accept();
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(listening_twice_is_no_error, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(listening_twice_is_no_error, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -58,17 +58,17 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(listening_twice_is_no_error, Protocol, ip_transpor
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(accept_without_listen_reports_invalid_argument, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(accept_without_listen_reports_invalid_argument, Protocol, transports)
 {
   asio::io_context context;
-  typename Protocol::acceptor acceptor(context, Protocol::v4());
+  typename Protocol::acceptor acceptor(context, loopback_protocol<Protocol>());
   acceptor.bind(loopback<Protocol>());
   typename Protocol::socket server(context);
   reports(error::invalid_argument, [&](auto&... ec) { acceptor.accept(server, ec...); });
   BOOST_TEST(!server.is_open());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(live_listener_makes_address_in_use, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(live_listener_makes_address_in_use, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor first(context, loopback<Protocol>());
@@ -85,6 +85,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(live_listener_makes_address_in_use, Protocol, ip_t
   first.close();
   client.close();
   server.close();
+  if constexpr (differences<Protocol>::listener_leaves_its_name)
+  {
+    BOOST_CHECK_EXCEPTION(typename Protocol::acceptor(context, endpoint), system_error,
+        [](const system_error& e) { return e.code() == error::address_in_use; });
+    free_endpoint(endpoint);
+  }
   typename Protocol::acceptor next(context, endpoint);
   BOOST_TEST(next.local_endpoint() == endpoint);
 }
@@ -105,7 +111,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(port_zero_gives_each_its_own_port, Protocol, ip_tr
   BOOST_TEST(ports.size() == acceptors.size());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(both_ends_agree_on_endpoints, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(both_ends_agree_on_endpoints, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -122,12 +128,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(both_ends_agree_on_endpoints, Protocol, ip_transpo
     BOOST_TEST(server.remote_endpoint() == peer);
     BOOST_TEST(server.local_endpoint() == acceptor.local_endpoint());
     BOOST_TEST(client.remote_endpoint() == acceptor.local_endpoint());
-    BOOST_TEST(peer.port() != 0);
+    BOOST_TEST(is_assigned(peer) == differences<Protocol>::connector_has_endpoint);
     seen.insert(peer);
   }
-  BOOST_TEST(seen.size() == clients.size());
+  BOOST_TEST(seen.size() == (differences<Protocol>::connector_has_endpoint ? clients.size() : 1u));
 
-  typename Protocol::socket unconnected(context, Protocol::v4());
+  typename Protocol::socket unconnected(context, loopback_protocol<Protocol>());
   reports(error::not_connected, [&](auto&... ec) { unconnected.remote_endpoint(ec...); });
 }
 
@@ -156,9 +162,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ipv6_listeners, Protocol, ip_transports)
     error_code ec;
     acceptor.open(Protocol::v6());
     acceptor.bind({address, 0}, ec);
-    if constexpr (is_tcp<Protocol>)
-      if (ec) // The machine has no IPv6; ours needs none.
-        return;
+    if (ec && differences<Protocol>::ipv6_needs_the_machine)
+      return;
     BOOST_TEST(!ec);
     acceptor.listen();
     typename Protocol::socket client(context);
@@ -171,7 +176,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(ipv6_listeners, Protocol, ip_transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(many_clients_before_the_first_accept, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(many_clients_before_the_first_accept, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -193,7 +198,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(many_clients_before_the_first_accept, Protocol, ip
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_and_close_abort_pending_accepts, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_and_close_abort_pending_accepts, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -236,7 +241,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_and_close_abort_pending_accepts, Protocol, 
   BOOST_TEST(ec == error::connection_refused);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closing_the_listener_ends_waiting_clients, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closing_the_listener_ends_waiting_clients, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -250,7 +255,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closing_the_listener_ends_waiting_clients, Protoco
   BOOST_TEST((read.ec == error::eof || read.ec == error::connection_reset));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(wait_ends_when_a_client_is_there, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(wait_ends_when_a_client_is_there, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());

@@ -33,7 +33,7 @@ void check_carries_data(Socket& from, Socket& to)
 
 BOOST_FIXTURE_TEST_SUITE(connecting, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(all_three_forms, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(all_three_forms, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(all_three_forms, Protocol, ip_transports)
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(data_may_be_written_before_the_accept, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(data_may_be_written_before_the_accept, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_may_be_written_before_the_accept, Protocol, i
   BOOST_TEST(got == "early");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(client_may_be_gone_before_the_accept, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(client_may_be_gone_before_the_accept, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(client_may_be_gone_before_the_accept, Protocol, ip
   BOOST_TEST(ec == error::eof);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_listens_is_connection_refused, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_listens_is_connection_refused, Protocol, transports)
 {
   asio::io_context context;
   const auto endpoint = unused_endpoint<Protocol>(context);
@@ -106,10 +106,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_listens_is_connection_refused, Protocol, ip
   BOOST_TEST(connected.ec == error::connection_refused);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(bound_but_not_listening_is_connection_refused, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(bound_but_not_listening_is_connection_refused, Protocol, transports)
 {
   asio::io_context context;
-  typename Protocol::acceptor acceptor(context, Protocol::v4());
+  typename Protocol::acceptor acceptor(context, loopback_protocol<Protocol>());
   acceptor.bind(loopback<Protocol>());
   typename Protocol::socket socket(context);
   reports(error::connection_refused,
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(bound_but_not_listening_is_connection_refused, Pro
       });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Protocol, transports)
 {
   asio::io_context context;
   const auto endpoint = unused_endpoint<Protocol>(context);
@@ -129,6 +129,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Prot
   socket.connect(endpoint, ec);
   BOOST_TEST(ec == error::connection_refused);
 
+  free_endpoint(endpoint);
   typename Protocol::acceptor acceptor(context, endpoint);
   // The same socket, as it is after the refusal.
   socket.connect(endpoint, ec);
@@ -137,7 +138,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(refused_endpoint_works_once_somebody_listens, Prot
   check_carries_data(socket, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(connected_socket_reports_already_connected, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(connected_socket_reports_already_connected, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -190,7 +191,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(over_resolver_results, Protocol, ip_transports)
   check_carries_data(socket, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(next_endpoint_is_tried_after_a_refusal, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(next_endpoint_is_tried_after_a_refusal, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -221,11 +222,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(next_endpoint_is_tried_after_a_refusal, Protocol, 
   reports(error::not_found, [&](auto&... ec) { asio::connect(refused, none, ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, transports)
 {
   asio::io_context context;
   // A short backlog, so that not all of them find room.
-  typename Protocol::acceptor acceptor(context, Protocol::v4());
+  typename Protocol::acceptor acceptor(context, loopback_protocol<Protocol>());
   acceptor.bind(loopback<Protocol>());
   acceptor.listen(0);
   std::vector<typename Protocol::socket> sockets;
@@ -241,7 +242,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, 
   for (const auto& result : results)
   {
     BOOST_TEST(result.calls == 1);
-    BOOST_TEST((!result.ec || result.ec == error::operation_aborted));
+    const bool full = differences<Protocol>::full_backlog_fails_connect && result.ec == error::no_buffer_space;
+    BOOST_TEST((!result.ec || result.ec == error::operation_aborted || full));
   }
 
   // After a close each of them is as good as new.
@@ -255,7 +257,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancel_of_connects_that_may_be_pending, Protocol, 
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(close_ends_a_connect_that_may_be_pending, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(close_ends_a_connect_that_may_be_pending, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());

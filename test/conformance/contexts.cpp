@@ -117,7 +117,7 @@ void start_all(Context1& clients, Context2& servers, score& result)
 
 BOOST_FIXTURE_TEST_SUITE(contexts, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_one_thread, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_one_thread, Protocol, transports)
 {
   asio::io_context context;
   score result;
@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_one_thread, Protocol, ip_transport
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_concurrency_hint_one, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_concurrency_hint_one, Protocol, transports)
 {
   asio::io_context context(1);
   score result;
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_concurrency_hint_one, Protocol, ip
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_four_threads, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_four_threads, Protocol, transports)
 {
   asio::io_context context;
   score result;
@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_four_threads, Protocol, ip_transpo
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(two_contexts_with_a_thread_each, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(two_contexts_with_a_thread_each, Protocol, transports)
 {
   asio::io_context clients(1);
   asio::io_context servers(1);
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(two_contexts_with_a_thread_each, Protocol, ip_tran
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_locking, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_locking, Protocol, transports)
 {
   asio::io_context context(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO);
   score result;
@@ -165,7 +165,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(context_without_locking, Protocol, ip_transports)
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(thread_pool_with_four_threads, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(thread_pool_with_four_threads, Protocol, transports)
 {
   score result;
   asio::thread_pool pool(4);
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(thread_pool_with_four_threads, Protocol, ip_transp
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_a_strand_per_socket, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_a_strand_per_socket, Protocol, transports)
 {
   asio::io_context context;
   score result;
@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(io_context_with_a_strand_per_socket, Protocol, ip_
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(sockets_of_the_plain_executor, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(sockets_of_the_plain_executor, Protocol, transports)
 {
   using socket_type = asio::basic_stream_socket<Protocol, asio::io_context::executor_type>;
   asio::io_context context;
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(sockets_of_the_plain_executor, Protocol, ip_transp
   result.check();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(timers_fire_while_connections_are_busy, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(timers_fire_while_connections_are_busy, Protocol, transports)
 {
   for (const int threads : {1, 4})
   {

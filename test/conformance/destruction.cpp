@@ -40,7 +40,7 @@ struct observer
 
 BOOST_FIXTURE_TEST_SUITE(destruction, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_socket_aborts_its_operations, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_socket_aborts_its_operations, Protocol, transports)
 {
   asio::io_context context;
   std::array<char, 8> data{};
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_socket_aborts_its_operations, Protocol, 
   BOOST_TEST(accept_result.ec == error::operation_aborted);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_context_destroys_handlers_uncalled, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_context_destroys_handlers_uncalled, Protocol, transports)
 {
   observer seen;
   std::array<char, 8> data{};
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(destroyed_context_destroys_handlers_uncalled, Prot
   BOOST_TEST(seen.calls == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(context_dies_before_any_run, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(context_dies_before_any_run, Protocol, transports)
 {
   observer seen;
   std::array<char, 8> data{};
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(context_dies_before_any_run, Protocol, ip_transpor
   BOOST_TEST(seen.calls == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(completions_that_are_ready_die_with_the_context, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(completions_that_are_ready_die_with_the_context, Protocol, transports)
 {
   observer seen;
   std::array<char, 8> data{};
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(completions_that_are_ready_die_with_the_context, P
   BOOST_TEST(seen.calls == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_may_own_their_sockets, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_may_own_their_sockets, Protocol, transports)
 {
   // As a server's sessions do: nothing but the pending handler owns the socket.
   struct session : std::enable_shared_from_this<session>
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_may_own_their_sockets, Protocol, ip_trans
   BOOST_TEST(seen.calls == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(thread_pool_dies_with_operations_pending, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(thread_pool_dies_with_operations_pending, Protocol, transports)
 {
   std::shared_ptr<int> token = std::make_shared<int>();
   std::array<char, 8> data{};
@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(thread_pool_dies_with_operations_pending, Protocol
   BOOST_TEST(calls == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(socket_dies_inside_its_own_handler, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(socket_dies_inside_its_own_handler, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

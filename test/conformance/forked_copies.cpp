@@ -23,7 +23,7 @@ void check_exits_cleanly(pid_t child)
 
 BOOST_FIXTURE_TEST_SUITE(forked_copies, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(closing_one_in_the_child_leaves_a_sleeping_read_asleep, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(closing_one_in_the_child_leaves_a_sleeping_read_asleep, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(closing_one_in_the_child_leaves_a_sleeping_read_as
   BOOST_TEST(got == 'x');
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(one_process_for_each_connection, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_process_for_each_connection, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());

@@ -19,7 +19,7 @@ using base = asio::socket_base;
 
 BOOST_FIXTURE_TEST_SUITE(killed_peers, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, transports)
 {
   using socket_type = typename Protocol::socket;
   const pattern bytes(12);
@@ -32,10 +32,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, 
           parent.send('w');
           sleep_until_killed();
         }));
-    const auto port = server.peer().receive<unsigned short>();
+    const auto endpoint = receive_endpoint<Protocol>(server.peer());
     asio::io_context context;
     socket_type client(context);
-    client.connect(loopback<Protocol>(port));
+    client.connect(endpoint);
     BOOST_TEST(server.peer().receive<char>() == 'w');
     server.kill();
 
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_killed_peer_wrote_is_read_first, Protocol, 
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, transports)
 {
   using socket_type = typename Protocol::socket;
   for (const int threads : {1, 4})
@@ -77,11 +77,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, ip_transpo
           context.run();
           return 0;
         }));
-    const auto port = server.peer().receive<unsigned short>();
+    const auto endpoint = receive_endpoint<Protocol>(server.peer());
     asio::io_context context;
     auto strand = asio::make_strand(context);
     socket_type client(strand);
-    client.connect(loopback<Protocol>(port));
+    client.connect(endpoint);
     asio::write(client, asio::buffer("k", 1));
     BOOST_TEST(server.peer().receive<char>() == 'k');
 
@@ -111,17 +111,17 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_pending_operations, Protocol, ip_transpo
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_blocking_calls, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_blocking_calls, Protocol, transports)
 {
   using socket_type = typename Protocol::socket;
   for (const bool reading : {true, false})
   {
     child_process server(
         server_process<Protocol>([](asio::io_context&, socket_type&, channel&) -> int { sleep_until_killed(); }));
-    const auto port = server.peer().receive<unsigned short>();
+    const auto endpoint = receive_endpoint<Protocol>(server.peer());
     asio::io_context context;
     socket_type client(context);
-    client.connect(loopback<Protocol>(port));
+    client.connect(endpoint);
     std::vector<char> block(32 << 20);
     error_code ec;
     std::thread killer([&] { server.kill(); });
@@ -134,17 +134,17 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(kill_ends_blocking_calls, Protocol, ip_transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(port_of_a_killed_listener_is_free_again, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(endpoint_of_a_killed_listener_is_free_again, Protocol, transports)
 {
   child_process server(
-      [](channel& parent) -> int
+      [listens_to = loopback<Protocol>()](channel& parent) -> int
       {
         asio::io_context context;
-        typename Protocol::acceptor acceptor(context, loopback<Protocol>());
-        parent.send(acceptor.local_endpoint().port());
+        typename Protocol::acceptor acceptor(context, listens_to);
+        send_endpoint(parent, acceptor.local_endpoint());
         sleep_until_killed();
       });
-  const auto endpoint = loopback<Protocol>(server.peer().receive<unsigned short>());
+  const auto endpoint = receive_endpoint<Protocol>(server.peer());
   asio::io_context context;
   BOOST_CHECK_EXCEPTION(typename Protocol::acceptor(context, endpoint), system_error,
       [](const system_error& e) { return e.code() == error::address_in_use; });
@@ -157,6 +157,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(port_of_a_killed_listener_is_free_again, Protocol,
         refused.close();
         refused.connect(endpoint, ec...);
       });
+  free_endpoint(endpoint);
   typename Protocol::acceptor acceptor(context, endpoint);
   typename Protocol::socket client(context);
   client.connect(endpoint);
@@ -166,22 +167,22 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(port_of_a_killed_listener_is_free_again, Protocol,
   BOOST_TEST(asio::read(accepted, asio::buffer(data)) == 4u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(killed_client_is_eof_to_the_server, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(killed_client_is_eof_to_the_server, Protocol, transports)
 {
   child_process client(
       [](channel& parent) -> int
       {
-        const auto port = parent.receive<unsigned short>();
+        const auto endpoint = receive_endpoint<Protocol>(parent);
         asio::io_context context;
         typename Protocol::socket socket(context);
-        socket.connect(loopback<Protocol>(port));
+        socket.connect(endpoint);
         asio::write(socket, asio::buffer("bye", 3));
         parent.send('c');
         sleep_until_killed();
       });
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
-  client.peer().send(acceptor.local_endpoint().port());
+  send_endpoint(client.peer(), acceptor.local_endpoint());
   BOOST_TEST(client.peer().receive<char>() == 'c');
   // Killed before anybody accepted it: its words are in the backlog.
   client.kill();

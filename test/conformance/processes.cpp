@@ -97,7 +97,7 @@ struct echo_client
 
 BOOST_FIXTURE_TEST_SUITE(processes, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(echo_of_50_megabytes, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(echo_of_50_megabytes, Protocol, transports)
 {
   using socket_type = typename Protocol::socket;
   for (const int threads : {1, 4})
@@ -109,11 +109,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(echo_of_50_megabytes, Protocol, ip_transports)
           run_with_threads(context, threads);
           return 0;
         }));
-    const auto port = server.peer().receive<unsigned short>();
+    const auto endpoint = receive_endpoint<Protocol>(server.peer());
     asio::io_context context;
     // With several threads the strand keeps the client's own state in order.
     echo_client<socket_type> client(socket_type(asio::make_strand(context)));
-    client.socket.connect(loopback<Protocol>(port));
+    client.socket.connect(endpoint);
     client.write();
     client.read();
     run_with_threads(context, threads);

@@ -24,15 +24,15 @@ void check_carries_data(Socket& from, Socket& to)
 
 BOOST_FIXTURE_TEST_SUITE(release_assign, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
-  if constexpr (is_tcp<Protocol>)
+  if constexpr (differences<Protocol>::release_of_connected_socket)
   {
     const auto descriptor = pair.client.release();
     BOOST_TEST(!pair.client.is_open());
-    typename Protocol::socket adopted(context, Protocol::v4(), descriptor);
+    typename Protocol::socket adopted(context, loopback_protocol<Protocol>(), descriptor);
     check_carries_data(adopted, pair.server);
   }
   else
@@ -45,20 +45,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, ip_transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(assign_to_an_open_socket_reports_already_open, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(assign_to_an_open_socket_reports_already_open, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
   reports(error::already_open,
-      [&](auto&... ec) { pair.client.assign(Protocol::v4(), pair.server.native_handle(), ec...); });
+      [&](auto&... ec) { pair.client.assign(loopback_protocol<Protocol>(), pair.server.native_handle(), ec...); });
   check_carries_data(pair.client, pair.server);
 
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
   typename Protocol::acceptor other(context, loopback<Protocol>());
-  reports(error::already_open, [&](auto&... ec) { other.assign(Protocol::v4(), acceptor.native_handle(), ec...); });
+  reports(error::already_open, [&](auto&... ec) { other.assign(loopback_protocol<Protocol>(), acceptor.native_handle(), ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(listening_descriptor_moves_to_another_acceptor, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(listening_descriptor_moves_to_another_acceptor, Protocol, transports)
 {
   using acceptor_type = typename Protocol::acceptor;
   asio::io_context context;
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(listening_descriptor_moves_to_another_acceptor, Pr
       });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(release_ends_a_pending_accept, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(release_ends_a_pending_accept, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor first(context, loopback<Protocol>());
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(release_ends_a_pending_accept, Protocol, ip_transp
   context.poll();
   BOOST_TEST(accepted.calls == 0);
 
-  typename Protocol::acceptor second(context, Protocol::v4(), first.release());
+  typename Protocol::acceptor second(context, loopback_protocol<Protocol>(), first.release());
   run_until(context, [&] { return accepted.done(); });
   BOOST_TEST(accepted.ec == error::operation_aborted);
 

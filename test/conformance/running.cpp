@@ -14,7 +14,7 @@ using namespace shm::test;
 
 BOOST_FIXTURE_TEST_SUITE(running, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(idle_sockets_are_no_work, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(idle_sockets_are_no_work, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -27,7 +27,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(idle_sockets_are_no_work, Protocol, ip_transports)
   BOOST_TEST(context.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_returns_when_nothing_is_pending, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_returns_when_nothing_is_pending, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -52,7 +52,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_returns_when_nothing_is_pending, Protocol, ip_
   BOOST_TEST(context.stopped());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready, Protocol, ip_transports)
+// What one thread does that polls.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -74,10 +76,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_runs_what_is_ready, Protocol, ip_transports)
   BOOST_TEST(context.poll() == 0u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_and_run_one_make_progress, Protocol, ip_transports)
+// What one thread does in each call.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
+BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_and_run_one_make_progress, Protocol, transports)
 {
-  // One handler a call, but for what the poll task has ready: it runs completions for up to its slice of time.
-  constexpr int most = is_tcp<Protocol> ? 1 : 8;
+  constexpr int most = differences<Protocol>::handlers_in_one_step;
   asio::io_context context;
   connected_pair<Protocol> pair(context);
   std::array<std::array<char, 1>, 8> data{};
@@ -105,7 +108,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(poll_one_and_run_one_make_progress, Protocol, ip_t
     BOOST_TEST(data[i][0] == static_cast<char>('1' + i));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(run_for_returns_with_a_read_pending, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(run_for_returns_with_a_read_pending, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -122,7 +125,9 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(run_for_returns_with_a_read_pending, Protocol, ip_
   BOOST_TEST(!read.ec);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_and_restart_lose_nothing, Protocol, ip_transports)
+// Each of several threads may be in a handler when the context is stopped.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_and_restart_lose_nothing, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -155,7 +160,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_and_restart_lose_nothing, Protocol, ip_transp
   BOOST_TEST(rounds == static_cast<int>(data.size()));
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_ends_run, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_ends_run, Protocol, transports)
 {
   for (int i = 0; i != 20; ++i)
   {
@@ -175,7 +180,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(stop_from_another_thread_ends_run, Protocol, ip_tr
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_from_outside_wake_a_sleeping_run, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_from_outside_wake_a_sleeping_run, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -199,7 +204,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_from_outside_wake_a_sleeping_ru
   runner.join();
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_and_asynchronous_use_of_one_socket, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_and_asynchronous_use_of_one_socket, Protocol, transports)
 {
   // One thread blocks in reads, the other writes asynchronously on the same socket.
   asio::io_context context;
@@ -250,7 +255,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_and_asynchronous_use_of_one_socket, Proto
   BOOST_TEST(wrong == 0);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_beside_an_asynchronous_read, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_write_beside_an_asynchronous_read, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

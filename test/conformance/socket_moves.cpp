@@ -33,7 +33,7 @@ using io_executor = asio::io_context::executor_type;
 
 BOOST_FIXTURE_TEST_SUITE(socket_moves, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(move_construction_carries_the_connection, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(move_construction_carries_the_connection, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -46,11 +46,11 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(move_construction_carries_the_connection, Protocol
   check_carries_data(pair.server, moved);
 
   // The source is like new.
-  pair.client.open(Protocol::v4());
+  pair.client.open(loopback_protocol<Protocol>());
   BOOST_TEST(pair.client.is_open());
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_closes_the_old_connection, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_closes_the_old_connection, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> kept(context);
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_closes_the_old_connection, Protoco
   reports(error::eof, [&](auto&... ec) { asio::read(dropped.server, asio::buffer(&byte, 1), ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_aborts_operations_of_the_target, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_aborts_operations_of_the_target, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> kept(context);
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_aborts_operations_of_the_target, P
   BOOST_TEST(read.ec == error::operation_aborted);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(pending_read_follows_the_move, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(pending_read_follows_the_move, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pending_read_follows_the_move, Protocol, ip_transp
   BOOST_TEST(aborted.ec == error::operation_aborted);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(pending_accept_follows_the_move, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(pending_accept_follows_the_move, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -121,12 +121,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(pending_accept_follows_the_move, Protocol, ip_tran
   check_carries_data(client, server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_between_contexts, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_between_contexts, Protocol, transports)
 {
   asio::io_context first;
   asio::io_context second;
   connected_pair<Protocol> pair(first);
-  typename Protocol::socket target(second, Protocol::v4());
+  typename Protocol::socket target(second, loopback_protocol<Protocol>());
   std::array<char, 8> data{};
   completion read;
   pair.client.async_read_some(asio::buffer(data), read.handler());
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(move_assignment_between_contexts, Protocol, ip_tra
   BOOST_TEST(read.bytes == 4u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(converting_moves_among_executors, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(converting_moves_among_executors, Protocol, transports)
 {
   asio::io_context context;
   using strand_type = asio::strand<io_executor>;
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(converting_moves_among_executors, Protocol, ip_tra
   check_carries_data(client, third_server);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(converting_move_with_a_read_pending, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(converting_move_with_a_read_pending, Protocol, transports)
 {
   asio::io_context context;
   typename Protocol::acceptor acceptor(context, loopback<Protocol>());
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(converting_move_with_a_read_pending, Protocol, ip_
   BOOST_TEST(std::string(data.data(), read.bytes) == "pending");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(sockets_live_in_a_growing_vector, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(sockets_live_in_a_growing_vector, Protocol, transports)
 {
   asio::io_context context;
   std::vector<typename Protocol::socket> clients;

@@ -37,7 +37,7 @@ std::vector<Buffer> pieces_of(Data& data, std::size_t count)
 
 BOOST_FIXTURE_TEST_SUITE(stream_buffers, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(gathered_and_scattered_whole, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(gathered_and_scattered_whole, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(gathered_and_scattered_whole, Protocol, ip_transpo
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(one_call_takes_a_prefix, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(one_call_takes_a_prefix, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(one_call_takes_a_prefix, Protocol, ip_transports)
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(peek_scatters_too, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(peek_scatters_too, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(peek_scatters_too, Protocol, ip_transports)
   BOOST_TEST(pair.server.available() == 6u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(sequences_of_other_containers, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(sequences_of_other_containers, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(sequences_of_other_containers, Protocol, ip_transp
   BOOST_TEST(got == "list of buffers");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(every_small_size_arrives, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(every_small_size_arrives, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

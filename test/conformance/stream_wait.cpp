@@ -16,7 +16,7 @@ using base = asio::socket_base;
 
 BOOST_FIXTURE_TEST_SUITE(stream_wait, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(writable_at_once, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(writable_at_once, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -28,7 +28,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(writable_at_once, Protocol, ip_transports)
   BOOST_TEST(!waited.ec);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(readable_when_data_is_there, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(readable_when_data_is_there, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(readable_when_data_is_there, Protocol, ip_transpor
   BOOST_TEST(!again.ec);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(readable_at_the_end_of_the_stream, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(readable_at_the_end_of_the_stream, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(readable_at_the_end_of_the_stream, Protocol, ip_tr
   reports({}, [&](auto&... ec) { pair.client.wait(base::wait_read, ec...); });
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_wait_is_woken_by_another_thread, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_wait_is_woken_by_another_thread, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(blocking_wait_is_woken_by_another_thread, Protocol
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(writable_again_after_the_reader_made_room, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(writable_again_after_the_reader_made_room, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context, 16 * 1024);
@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(writable_again_after_the_reader_made_room, Protoco
   BOOST_TEST(pair.client.write_some(asio::buffer(block)) > 0u);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(data_is_no_error, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(data_is_no_error, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);
@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(data_is_no_error, Protocol, ip_transports)
   BOOST_TEST(waited.ec == error::operation_aborted);
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_both_directions_ends_an_error_wait, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_both_directions_ends_an_error_wait, Protocol, transports)
 {
   for (const bool synchronous : {false, true})
   {
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(end_of_both_directions_ends_an_error_wait, Protoco
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(waits_and_reads_share_one_socket, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(waits_and_reads_share_one_socket, Protocol, transports)
 {
   asio::io_context context;
   connected_pair<Protocol> pair(context);

@@ -32,10 +32,10 @@ template <class Protocol>
 class threaded_client
 {
 public:
-  threaded_client(unsigned short port, int threads)
+  threaded_client(const typename Protocol::endpoint& endpoint, int threads)
     : strand_(asio::make_strand(context_)), socket_(strand_), work_(asio::make_work_guard(context_))
   {
-    socket_.connect(loopback<Protocol>(port));
+    socket_.connect(endpoint);
     for (int i = 0; i < threads; ++i)
       threads_.emplace_back([this] { context_.run(); });
   }
@@ -105,12 +105,12 @@ private:
 
 BOOST_FIXTURE_TEST_SUITE(threads_and_processes, watchdog)
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(peer_wakes_a_sleeping_read, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(peer_wakes_a_sleeping_read, Protocol, transports)
 {
   for (const int threads : {1, 4})
   {
     child_process server(obedient_server<Protocol>());
-    threaded_client<Protocol> client(server.peer().template receive<unsigned short>(), threads);
+    threaded_client<Protocol> client(receive_endpoint<Protocol>(server.peer()), threads);
     for (int i = 0; i < 200; ++i)
     {
       client.start_read();
@@ -123,12 +123,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(peer_wakes_a_sleeping_read, Protocol, ip_transport
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_read_leaves_the_connection_usable, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_read_leaves_the_connection_usable, Protocol, transports)
 {
   for (const int threads : {1, 4})
   {
     child_process server(obedient_server<Protocol>());
-    threaded_client<Protocol> client(server.peer().template receive<unsigned short>(), threads);
+    threaded_client<Protocol> client(receive_endpoint<Protocol>(server.peer()), threads);
     for (int i = 0; i < 50; ++i)
     {
       client.start_read();
@@ -146,12 +146,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(cancelled_read_leaves_the_connection_usable, Proto
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(peer_that_closes_gives_eof, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(peer_that_closes_gives_eof, Protocol, transports)
 {
   for (const int threads : {1, 4})
   {
     child_process server(obedient_server<Protocol>());
-    threaded_client<Protocol> client(server.peer().template receive<unsigned short>(), threads);
+    threaded_client<Protocol> client(receive_endpoint<Protocol>(server.peer()), threads);
     client.start_read();
     server.peer().send('c');
     BOOST_TEST(client.wait_for_read() == error::eof);
@@ -159,12 +159,12 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(peer_that_closes_gives_eof, Protocol, ip_transport
   }
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(killed_peer_gives_what_it_wrote_and_then_its_end, Protocol, ip_transports)
+BOOST_AUTO_TEST_CASE_TEMPLATE(killed_peer_gives_what_it_wrote_and_then_its_end, Protocol, transports)
 {
   for (const int threads : {1, 4})
   {
     child_process server(obedient_server<Protocol>());
-    threaded_client<Protocol> client(server.peer().template receive<unsigned short>(), threads);
+    threaded_client<Protocol> client(receive_endpoint<Protocol>(server.peer()), threads);
     server.peer().send('w');
     client.start_read();
     BOOST_TEST(!client.wait_for_read());

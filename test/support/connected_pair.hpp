@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include <unistd.h>
 
@@ -32,6 +33,45 @@ typename Protocol::endpoint loopback()
     return unused_path();
   else
     return {boost::asio::ip::address_v4::loopback(), 0};
+}
+
+/// What to open a socket with that is to be bound or connected to such an endpoint.
+template <class Protocol>
+Protocol loopback_protocol()
+{
+  if constexpr (is_local<Protocol>)
+    return {};
+  else
+    return Protocol::v4();
+}
+
+/// Everything that a socket can be opened with.
+template <class Protocol>
+std::vector<Protocol> all_protocols()
+{
+  if constexpr (is_local<Protocol>)
+    return {Protocol()};
+  else
+    return {Protocol::v4(), Protocol::v6()};
+}
+
+/// Whether a bound socket has such an endpoint: one with a port, or a path.
+template <class Endpoint>
+bool is_assigned(const Endpoint& endpoint)
+{
+  if constexpr (is_local<typename Endpoint::protocol_type>)
+    return !endpoint.path().empty();
+  else
+    return endpoint.port() != 0;
+}
+
+/// Lets an endpoint be bound again whose listener is gone, as the programs of its protocol do: local sockets leave a
+/// file behind.
+template <class Endpoint>
+void free_endpoint(const Endpoint& endpoint)
+{
+  if constexpr (is_local<typename Endpoint::protocol_type>)
+    ::unlink(endpoint.path().c_str());
 }
 
 /// The loopback address and that port.
@@ -65,12 +105,12 @@ struct connected_pair
   {
     using socket = typename Protocol::socket;
     typename Protocol::acceptor acceptor(context);
-    acceptor.open(loopback<Protocol>().protocol());
+    acceptor.open(loopback_protocol<Protocol>());
     acceptor.set_option(typename socket::receive_buffer_size(buffer_size));
     acceptor.set_option(typename socket::send_buffer_size(buffer_size));
     acceptor.bind(loopback<Protocol>());
     acceptor.listen();
-    client.open(loopback<Protocol>().protocol());
+    client.open(loopback_protocol<Protocol>());
     client.set_option(typename socket::receive_buffer_size(buffer_size));
     client.set_option(typename socket::send_buffer_size(buffer_size));
     client.connect(acceptor.local_endpoint());

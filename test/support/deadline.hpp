@@ -4,6 +4,9 @@
 #ifndef ASIO_SHM_TEST_SUPPORT_DEADLINE_HPP
 #define ASIO_SHM_TEST_SUPPORT_DEADLINE_HPP
 
+#include "thread_team.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/test/unit_test.hpp>
 
@@ -11,6 +14,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,8 +25,64 @@ namespace shm::test {
 
 inline constexpr std::chrono::seconds patience{20};
 
-/// Runs the context until the predicate holds; fails the test when it does not
-/// within the limit, or when the context has no work left that could make it hold.
+/// Undoes a stop(): the context is stopped if it has no work left, and only then.
+inline void resume(boost::asio::io_context& context)
+{
+  context.restart();
+  // The end of this work stops the context again if there is no other.
+  const auto work = boost::asio::make_work_guard(context);
+}
+
+/// Calls the function, which runs the context, in all threads of the test's team. An exception in one of them ends the
+/// round and comes out of this call.
+inline void run_round(boost::asio::io_context& context, const std::function<void()>& work)
+{
+  try
+  {
+    thread_team::round(
+        [&]
+        {
+          try
+          {
+            work();
+          }
+          catch (...)
+          {
+            context.stop();
+            throw;
+          }
+        });
+  }
+  catch (...)
+  {
+    resume(context);
+    throw;
+  }
+}
+
+/// Runs the context until a handler has run, and with it whatever else is ready.
+inline void run_some_until(boost::asio::io_context& context, std::chrono::steady_clock::time_point end)
+{
+  if (thread_team::size() == 1)
+  {
+    context.run_one_until(end);
+    return;
+  }
+  run_round(context,
+      [&]
+      {
+        if (context.run_one_until(end) != 0)
+          for (int i = 0; i != 64 && context.poll_one() != 0; ++i)
+            std::this_thread::yield(); // to those who were woken for what is ready
+        // The others come to rest as soon as their handlers have returned.
+        context.stop();
+      });
+  resume(context);
+}
+
+/// Runs the context until the predicate holds; fails the test when it does not within the limit, or when the context
+/// has no work left that could make it hold. With several threads (see thread_team) the predicate is looked at only
+/// while no handler runs.
 template <class Predicate>
 void run_until(boost::asio::io_context& context, Predicate done, std::chrono::seconds limit = patience)
 {
@@ -31,7 +91,7 @@ void run_until(boost::asio::io_context& context, Predicate done, std::chrono::se
   {
     if (context.stopped())
       context.restart();
-    context.run_one_until(end);
+    run_some_until(context, end);
     if (done())
       return;
     if (std::chrono::steady_clock::now() >= end)
@@ -44,8 +104,12 @@ void run_until(boost::asio::io_context& context, Predicate done, std::chrono::se
 /// Runs the context until it has no work left.
 inline void run_out(boost::asio::io_context& context, std::chrono::seconds limit = patience)
 {
+  const auto end = std::chrono::steady_clock::now() + limit;
   context.restart();
-  context.run_for(limit);
+  if (thread_team::size() == 1)
+    context.run_until(end);
+  else
+    run_round(context, [&] { context.run_until(end); });
   if (!context.stopped())
     BOOST_FAIL("the context still had work when the deadline passed");
 }
@@ -54,6 +118,17 @@ inline void run_out(boost::asio::io_context& context, std::chrono::seconds limit
 /// come has had its chance to come.
 inline void run_ready(boost::asio::io_context& context)
 {
+  if (thread_team::size() != 1)
+  {
+    context.restart();
+    run_round(context,
+        [&]
+        {
+          for (int i = 0; i != 20; ++i)
+            context.poll();
+        });
+    return;
+  }
   for (int i = 0; i != 20; ++i)
   {
     context.restart();

@@ -7,6 +7,7 @@
 #include "completion.hpp"
 #include "connected_pair.hpp"
 #include "deadline.hpp"
+#include "differences.hpp"
 #include "pattern.hpp"
 #include "temp_runtime_directory.hpp"
 #include "transports.hpp"
