@@ -5,6 +5,8 @@
 
 #include <shm/detail/socket_address.hpp>
 
+#include <boost/asio/error.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -35,6 +37,14 @@ inline std::uint16_t port_of(const socket_address& address) noexcept
   std::uint16_t port;
   std::memcpy(&port, address.data + offsetof(sockaddr_in, sin_port), sizeof(port));
   return ntohs(port);
+}
+
+/// What bind and connect of the kernel say about an address that is not of the socket's family.
+inline boost::asio::error::basic_errors wrong_family(int family, const socket_address& address) noexcept
+{
+  // An IPv4 sockaddr is too short to be an IPv6 one, which is checked first.
+  return family == AF_INET6 && address.size < sizeof(sockaddr_in6) ? boost::asio::error::invalid_argument
+                                                                   : boost::asio::error::address_family_not_supported;
 }
 
 /// What a socket of a family has before it is bound: the wildcard address and port 0, or the empty path.

@@ -233,7 +233,7 @@ void socket_core::bind_locked(const socket_address& address, error_code& ec)
   else if (state_->bound || state_->claimed || state_->end)
     ec = asio_error::invalid_argument;
   else if (family_of(address) != state_->family)
-    ec = asio_error::address_family_not_supported;
+    ec = wrong_family(state_->family, address);
   else
   {
     socket_address local = address;

@@ -72,7 +72,7 @@ bool socket_core::check_connectable(const socket_address& address, error_code& e
   else if (state_->end || state_->acceptor)
     ec = asio_error::already_connected;
   else if (family_of(address) != state_->family)
-    ec = asio_error::address_family_not_supported;
+    ec = wrong_family(state_->family, address);
   return !ec;
 }
 

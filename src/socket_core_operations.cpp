@@ -309,6 +309,8 @@ std::size_t socket_core::available(error_code& ec) const
   ec.clear();
   if (closed_)
     ec = asio_error::bad_descriptor;
+  else if (state_->acceptor)
+    ec = asio_error::invalid_argument; // as the kernel answers to FIONREAD
   return state_->end ? state_->end->available(ec) : 0;
 }
 

@@ -35,6 +35,14 @@ struct tcp_behaviour
   static constexpr bool shutdown_of_unconnected_succeeds = false;
   static constexpr auto read_of_unconnected = boost::asio::error::not_connected;
   static constexpr auto write_of_unconnected = boost::asio::error::broken_pipe;
+  /// The default endpoint is the wildcard with port 0, where nobody listens.
+  static constexpr auto connect_to_default_endpoint = boost::asio::error::connection_refused;
+  /// io_control passes every command on to a descriptor of the kernel.
+  static constexpr bool takes_every_command = true;
+  /// There is data beside the stream.
+  static constexpr bool has_out_of_band_data = true;
+  /// A connection that was reset has forgotten its peer, and cannot be shut down.
+  static constexpr bool keeps_its_peer_after_a_reset = false;
 };
 
 /// Where a protocol differs it hides TCP's behaviour with its own, and says why.
@@ -59,6 +67,9 @@ struct differences<boost::asio::local::stream_protocol> : tcp_behaviour
   static constexpr bool shutdown_of_unconnected_succeeds = true;
   static constexpr auto read_of_unconnected = boost::asio::error::invalid_argument;
   static constexpr auto write_of_unconnected = boost::asio::error::not_connected;
+  /// The default endpoint is the empty path.
+  static constexpr auto connect_to_default_endpoint = boost::asio::error::invalid_argument;
+  static constexpr bool keeps_its_peer_after_a_reset = true;
 };
 
 #ifndef ASIO_SHM_TEST_KERNEL_ONLY
@@ -75,6 +86,12 @@ struct differences<shm::stream_protocol> : tcp_behaviour
   static constexpr int handlers_in_one_step = 8;
   /// The emulated network has both families everywhere.
   static constexpr bool ipv6_needs_the_machine = false;
+  /// The descriptor is not where the bytes are.
+  static constexpr bool takes_every_command = false;
+  /// A ring is one stream.
+  static constexpr bool has_out_of_band_data = false;
+  /// The endpoints are known from the handshake on.
+  static constexpr bool keeps_its_peer_after_a_reset = true;
 };
 #endif
 

@@ -243,10 +243,11 @@ public:
   {
     if (!check(impl, ec))
       return ec;
-    if (command.name() == static_cast<int>(FIONREAD))
-      *static_cast<int*>(command.data()) = static_cast<int>(impl.core_->available(ec));
-    else
-      ec = boost::asio::error::operation_not_supported;
+    if (command.name() != static_cast<int>(FIONREAD))
+      return ec = boost::asio::error::operation_not_supported;
+    const std::size_t readable = impl.core_->available(ec);
+    if (!ec)
+      *static_cast<int*>(command.data()) = static_cast<int>(readable);
     return ec;
   }
 
