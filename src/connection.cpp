@@ -105,7 +105,7 @@ bool connection::end_of_stream(boost::system::error_code& ec) noexcept
   if (reset_)
     ec = boost::asio::error::connection_reset;
   else if (reader_.writer_shut_down() || hung_up_ || receive_shut_down_)
-    ec = boost::asio::error::eof;
+    ec.clear(); // 0 bytes without an error are the end, as with recv(2)
   else
     return false;
   return true;

@@ -47,7 +47,8 @@ class connection
 public:
   explicit connection(established&& from) noexcept;
 
-  /// Reads what is there. @returns false if there is nothing yet; else @p n bytes were read or @p ec says why not.
+  /// Reads what is there. @returns false if there is nothing yet; else @p n bytes were read or @p ec says why not; 0
+  /// bytes without an error are the end of the stream.
   bool try_receive(
       const mutable_view* views, std::size_t count, bool peek, std::size_t& n, boost::system::error_code& ec) noexcept;
 

@@ -4,6 +4,7 @@
 #define ASIO_SHM_DETAIL_IO_OPERATIONS_HPP
 
 #include <shm/detail/buffer_views.hpp>
+#include <shm/detail/set_eof.hpp>
 #include <shm/detail/socket_core.hpp>
 #include <shm/detail/socket_operation.hpp>
 
@@ -38,7 +39,10 @@ public:
   {
     auto& op = static_cast<receive_operation&>(base);
     const mutable_views views(op.buffers_);
-    return socket.try_receive(views.data(), views.size(), op.peek_, op);
+    const bool done = socket.try_receive(views.data(), views.size(), op.peek_, op);
+    if (done)
+      set_eof(op.bytes_transferred_, op.ec_);
+    return done;
   }
 
   static void do_complete(void* owner, asio_operation* base, const boost::system::error_code&, std::size_t)

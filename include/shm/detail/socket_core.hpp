@@ -84,6 +84,7 @@ public:
 
   void connect(const socket_address& address, const deadline& until, error_code& ec);
   accepted_connection accept(error_code& ec);
+  /// @returns 0 without an error at the end of the stream; set_eof() makes an error of that.
   std::size_t receive(const mutable_view* views, std::size_t count, bool peek, const deadline& until, error_code& ec);
   std::size_t send(const const_view* views, std::size_t count, const deadline& until, error_code& ec);
   void wait(operation_kind kind, error_code& ec);

@@ -12,6 +12,7 @@
 #include <shm/detail/null_buffers.hpp>
 #include <shm/detail/operation_cancellation.hpp>
 #include <shm/detail/reactor_service.hpp>
+#include <shm/detail/set_eof.hpp>
 #include <shm/detail/socket_service_base.hpp>
 #include <shm/detail/wait_operation.hpp>
 
@@ -95,7 +96,10 @@ public:
       const mutable_views views(buffers);
       if (!this->check_transfer(impl, flags, ec) || views.size() == 0)
         return 0;
-      return impl.core_->receive(views.data(), views.size(), this->peek(flags), this->until(flags), ec);
+      const std::size_t size =
+          impl.core_->receive(views.data(), views.size(), this->peek(flags), this->until(flags), ec);
+      set_eof(size, ec);
+      return size;
     }
   }
 

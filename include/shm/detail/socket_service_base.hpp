@@ -5,6 +5,7 @@
 
 #include <shm/detail/adopt_connection.hpp>
 #include <shm/detail/reactor_service.hpp>
+#include <shm/detail/set_eof.hpp>
 #include <shm/detail/socket_core.hpp>
 #include <shm/detail/timed_operations.hpp>
 
@@ -219,7 +220,10 @@ public:
   {
     const mutable_view view = {command.buffer.data(), command.buffer.size()};
     if (check(impl, ec))
+    {
       command.bytes_transferred = impl.core_->receive(&view, 1, false, command.until, ec);
+      set_eof(command.bytes_transferred, ec);
+    }
     return ec;
   }
 
