@@ -3,6 +3,7 @@
 #include "listening_socket.hpp"
 
 #include "descriptor.hpp"
+#include "runtime_directory.hpp"
 #include "socket_name.hpp"
 
 #include <algorithm>
@@ -11,11 +12,14 @@
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 namespace shm {
 namespace detail {
 namespace {
+
+constexpr std::size_t path_offset = offsetof(sockaddr_un, sun_path);
 
 template <typename Sockaddr>
 socket_address to_address(const Sockaddr& from, std::size_t size) noexcept
@@ -44,9 +48,49 @@ socket_address to_address(const ip_name& name) noexcept
   return to_address(v4, sizeof(v4));
 }
 
+// "/run/user/1000/asio-shm/ip/127.0.0.1:80" has the parts directory, room and name.
+struct file_parts
+{
+  std::string directory;
+  std::string room;
+  std::string name;
+};
+
+bool split(const std::string& path, file_parts& result)
+{
+  const std::size_t last = path.rfind('/');
+  if (last == std::string::npos || last == 0)
+    return false;
+  const std::size_t before = path.rfind('/', last - 1);
+  if (before == std::string::npos)
+    return false;
+  result = {path.substr(0, before), path.substr(before + 1, last - before - 1), path.substr(last + 1)};
+  return true;
+}
+
+bool is_runtime_directory(const std::string& path)
+{
+  // Only a bind in a runtime directory with a long path goes this way; the descriptor was its binder's.
+  if (path.compare(0, 14, "/proc/self/fd/") == 0)
+    return true;
+  boost::system::error_code ec;
+  const runtime_directory ours = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  struct stat a, b;
+  return !ec && ::fstat(ours.get(), &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev
+      && a.st_ino == b.st_ino;
+}
+
+socket_address local_address(const std::string& path) noexcept
+{
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof(address.sun_path)));
+  return to_address(address, path_offset + path.size());
+}
+
 } // namespace
 
-socket_address name_of_listener(int socket, boost::system::error_code& ec)
+socket_address name_of_listener(int socket, int family, boost::system::error_code& ec)
 {
   sockaddr_un bound{};
   socklen_t size = sizeof(bound);
@@ -56,14 +100,19 @@ socket_address name_of_listener(int socket, boost::system::error_code& ec)
     return socket_address();
   }
   ec.clear();
-  const std::size_t length = size > offsetof(sockaddr_un, sun_path) ? size - offsetof(sockaddr_un, sun_path) : 0;
+  const std::size_t length = size > path_offset ? std::min<std::size_t>(size, sizeof(bound)) - path_offset : 0;
   const std::string path(bound.sun_path, ::strnlen(bound.sun_path, length));
-  const std::size_t slash = path.rfind('/');
+  file_parts parts;
   ip_name name;
-  if (slash != std::string::npos && slash >= 3 && path.compare(slash - 3, 4, "/ip/") == 0
-      && ip_name::parse(path.substr(slash + 1), name))
-    return to_address(name);
-  return to_address(bound, offsetof(sockaddr_un, sun_path) + path.size() + (path.empty() ? 0 : 1));
+  if (split(path, parts))
+  {
+    if (parts.room == "ip" && ip_name::parse(parts.name, name)
+        && (family != AF_UNIX || is_runtime_directory(parts.directory)))
+      return to_address(name);
+    if (parts.room == "name" && is_runtime_directory(parts.directory))
+      return local_address(parts.name);
+  }
+  return local_address(path);
 }
 
 } // namespace detail

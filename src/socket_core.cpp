@@ -55,6 +55,8 @@ socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int 
   ec.clear();
   const bool right = get(SO_DOMAIN) == AF_UNIX && get(SO_TYPE) == SOCK_STREAM;
   const bool listening = get(SO_ACCEPTCONN) != 0;
+  if (ec == boost::system::errc::not_a_socket)
+    ec = asio_error::operation_not_supported;
   if (ec)
     return nullptr;
   sockaddr_un name{};
@@ -73,13 +75,17 @@ socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int 
   }
   pointer result(new socket_core(reactor, family));
   socket_state& state = *result->state_;
-  if (listening)
+  const socket_address local = name_of_listener(native_handle, family, ec);
+  const bool named = local.size > unbound_address(AF_UNIX).size && is_ip(local) == (family != AF_UNIX);
+  if (!ec && (listening || named))
   {
     state.bound = true;
-    state.local = name_of_listener(native_handle, ec);
+    state.local = local;
+  }
+  if (!ec && listening)
+  {
     result->make_acceptor();
-    if (!ec)
-      result->watch(reactor_core::source::listener, native_handle, ec);
+    result->watch(reactor_core::source::listener, native_handle, ec);
   }
   if (ec)
   {
