@@ -59,7 +59,7 @@ wants() {
 }
 
 install_packages() {
-  local packages=(g++ cmake ninja-build libboost1.81-dev libboost-test1.81-dev libssl-dev python3) missing=() package
+  local packages=(g++ cmake ninja-build libboost1.81-dev libboost-test1.81-dev libssl-dev liburing-dev python3) missing=() package
   if wants asan || wants tsan || wants clang; then
     packages+=(clang libclang-rt-14-dev)
   fi
