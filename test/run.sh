@@ -59,7 +59,8 @@ wants() {
 }
 
 install_packages() {
-  local packages=(g++ cmake ninja-build libboost1.81-dev libboost-test1.81-dev libssl-dev liburing-dev python3) missing=() package
+  local packages=(g++ cmake ninja-build python3 libboost1.81-dev libboost-context1.81-dev libboost-test1.81-dev
+    libssl-dev liburing-dev) missing=() package
   if wants asan || wants tsan || wants clang; then
     packages+=(clang libclang-rt-14-dev)
   fi
