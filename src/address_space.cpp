@@ -32,10 +32,21 @@ void connect_file(int socket, const file_place& place, boost::system::error_code
     return;
   if (::connect(socket, address.get(), address.size()) == 0)
     ec.clear();
-  else if (errno == ENOENT)
-    ec = boost::asio::error::connection_refused;
   else
     ec = last_error();
+}
+
+void refuse_if_missing(boost::system::error_code& ec)
+{
+  if (ec == boost::system::errc::no_such_file_or_directory)
+    ec = boost::asio::error::connection_refused;
+}
+
+// In the runtime directory, a file that is missing is an endpoint where nobody listens.
+void connect_endpoint(int socket, const file_place& place, boost::system::error_code& ec)
+{
+  connect_file(socket, place, ec);
+  refuse_if_missing(ec);
 }
 
 // Whether an interface of this machine has the address, so that a listener on the wildcard would get its connections.
@@ -76,7 +87,7 @@ bool is_local_address(const ip_name& name, boost::system::error_code& ec)
 void connect_ip(int socket, const runtime_directory& directory, const ip_name& peer, boost::system::error_code& ec)
 {
   const ip_name destination = peer.destination();
-  connect_file(socket, ip_place(directory.get(), directory.path(), destination), ec);
+  connect_endpoint(socket, ip_place(directory.get(), directory.path(), destination), ec);
   if (ec != boost::asio::error::connection_refused)
     return;
   boost::system::error_code failed;
@@ -87,7 +98,7 @@ void connect_ip(int socket, const runtime_directory& directory, const ip_name& p
     return;
   for (const ip_name& wildcard : destination.wildcards())
   {
-    connect_file(socket, ip_place(directory.get(), directory.path(), wildcard), ec);
+    connect_endpoint(socket, ip_place(directory.get(), directory.path(), wildcard), ec);
     if (ec != boost::asio::error::connection_refused)
       return;
   }
@@ -122,14 +133,13 @@ void connect_name(int socket, const socket_address& peer, boost::system::error_c
     return;
   }
   const runtime_directory directory = runtime_directory::open(runtime_directory::if_missing::fail, ec);
-  if (ec == boost::system::errc::no_such_file_or_directory)
-    ec = boost::asio::error::connection_refused;
+  refuse_if_missing(ec);
   if (ec)
     return;
   if (name.what == socket_name::kind::ip)
     connect_ip(socket, directory, name.ip, ec);
   else
-    connect_file(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+    connect_endpoint(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
 }
 
 socket_address claim_ephemeral(

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
@@ -68,15 +69,18 @@ bool split(const std::string& path, file_parts& result)
   return true;
 }
 
-bool is_runtime_directory(const std::string& path)
+bool in_runtime_directory(const file_parts& file)
 {
-  // Only a bind in a runtime directory with a long path goes this way; the descriptor was its binder's.
-  if (path.compare(0, 14, "/proc/self/fd/") == 0)
-    return true;
   boost::system::error_code ec;
   const runtime_directory ours = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  if (ec)
+    return false;
   struct stat a, b;
-  return !ec && ::fstat(ours.get(), &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev
+  // Into a directory with a long path, bind goes by a descriptor. It was the binder's, and means nothing any more.
+  if (file.directory.compare(0, 14, "/proc/self/fd/") == 0)
+    return ::fstatat(ours.get(), (file.room + "/" + file.name).c_str(), &a, AT_SYMLINK_NOFOLLOW) == 0
+        && S_ISSOCK(a.st_mode);
+  return ::fstat(ours.get(), &a) == 0 && ::stat(file.directory.c_str(), &b) == 0 && a.st_dev == b.st_dev
       && a.st_ino == b.st_ino;
 }
 
@@ -107,9 +111,9 @@ socket_address name_of_listener(int socket, int family, boost::system::error_cod
   if (split(path, parts))
   {
     if (parts.room == "ip" && ip_name::parse(parts.name, name)
-        && (family != AF_UNIX || is_runtime_directory(parts.directory)))
+        && (family != AF_UNIX || in_runtime_directory(parts)))
       return to_address(name);
-    if (parts.room == "name" && is_runtime_directory(parts.directory))
+    if (parts.room == "name" && in_runtime_directory(parts))
       return local_address(parts.name);
   }
   return local_address(path);

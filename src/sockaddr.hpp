@@ -39,7 +39,7 @@ inline std::uint16_t port_of(const socket_address& address) noexcept
   return ntohs(port);
 }
 
-/// What bind and connect of the kernel say about an address that is not of the socket's family.
+/// What bind and connect say about an address that is not of the socket's family; for IP endpoints as the kernel does.
 inline boost::asio::error::basic_errors wrong_family(int family, const socket_address& address) noexcept
 {
   // An IPv4 sockaddr is too short to be an IPv6 one, which is checked first.

@@ -12,6 +12,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <cstddef>
 #include <cstring>
 #include <fcntl.h>
 #include <new>
@@ -81,6 +82,13 @@ socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int 
   {
     state.bound = true;
     state.local = local;
+  }
+  else
+  {
+    // A name that stands for no endpoint of this family: connect cannot give the socket another one.
+    size = sizeof(name);
+    state.claimed = ::getsockname(native_handle, reinterpret_cast<sockaddr*>(&name), &size) == 0
+        && size > offsetof(sockaddr_un, sun_path);
   }
   if (!ec && listening)
   {

@@ -31,12 +31,14 @@ public:
   }
 };
 
+// Then it is soon enough for another look at the clock; and no sum of times overflows.
+constexpr std::chrono::hours longest_sleep{24};
+
 timespec time_until(reactor_core::clock::time_point deadline) noexcept
 {
   const auto now = reactor_core::clock::now();
-  // Beyond a day the next look at the clock is soon enough.
   const auto left = deadline <= now ? reactor_core::clock::duration::zero()
-                                    : std::min<reactor_core::clock::duration>(deadline - now, std::chrono::hours(24));
+                                    : std::min<reactor_core::clock::duration>(deadline - now, longest_sleep);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   timespec result = {};
   result.tv_sec = static_cast<decltype(result.tv_sec)>(seconds.count());
@@ -60,7 +62,7 @@ void socket_core::sleep(lock_type& lock, operation_kind kind, const deadline& un
   {
     // The one who sleeps on the descriptors tells.
     if (until)
-      state.followers.wait_until(lock, *until);
+      state.followers.wait_until(lock, std::min(*until, reactor_core::clock::now() + longest_sleep));
     else
       state.followers.wait(lock);
     return;

@@ -198,8 +198,10 @@ void socket_core::connect(const socket_address& address, const deadline& until, 
       ec = asio_error::timed_out;
       break;
     }
+    const auto latest = until ? std::min(*until, give_up) : give_up;
+    const std::chrono::nanoseconds left = std::min<reactor_core::clock::duration>(pause, latest - now);
     lock.unlock();
-    const timespec time = {0, static_cast<long>(pause.count()) * 1000000};
+    const timespec time = {0, static_cast<long>(left.count())};
     ::nanosleep(&time, nullptr);
     lock.lock();
     if (closed_)

@@ -117,6 +117,30 @@ BOOST_AUTO_TEST_CASE(names_in_a_long_runtime_directory_survive_release_and_assig
   }
 }
 
+// Descriptor 5 of a process that is gone, or of this one: only the runtime directory says whose file it is.
+BOOST_AUTO_TEST_CASE(path_through_a_descriptor_is_no_name)
+{
+  asio::io_context context;
+  const temp_directory elsewhere;
+  std::filesystem::create_directory(elsewhere.path() + "/name");
+  const raw_descriptor folder(::open(elsewhere.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::string path = "/proc/self/fd/" + std::to_string(folder.get()) + "/name/foo";
+  tcp::acceptor acceptor(context, tcp::local(), copy_of(bound_to_file(path)));
+  BOOST_TEST(acceptor.local_endpoint() == tcp::endpoint(path));
+  check_reaches(context, acceptor, path);
+}
+
+BOOST_AUTO_TEST_CASE(socket_with_a_name_of_another_family_connects)
+{
+  asio::io_context context;
+  tcp::acceptor acceptor(context, {tcp::v4(), 3005});
+  const auto named = bound_to_file(unused_path(), false);
+  tcp::socket client(context);
+  client.assign(tcp::v4(), copy_of(named));
+  client.connect({asio::ip::address_v4::loopback(), 3005});
+  BOOST_TEST(acceptor.accept().is_open());
+}
+
 BOOST_AUTO_TEST_CASE(file_stays_when_the_acceptor_closes)
 {
   asio::io_context context;
