@@ -11,7 +11,8 @@ Builds and tests the configurations named, or all of them. They run in this orde
   asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests
   tsan     clang++, ThreadSanitizer; all tests
   clang    clang++, Release; the library, the examples and the unit tests
-  release  g++, Release; everything, with the public headers and the CMake package
+  release  g++, Release; everything, with the public headers, the CMake package, the variants of a program's
+           build, the tables of doc/ and a selection of Boost's example programs
 A warning fails the build in each of them. The last lines printed are a summary by ctest:
 that of the first configuration that failed, otherwise that of the last one. The exit
 status is 0 only if all of them passed.
@@ -61,6 +62,9 @@ wants() {
 install_packages() {
   local packages=(g++ cmake ninja-build python3 libboost1.81-dev libboost-context1.81-dev libboost-test1.81-dev
     libssl-dev liburing-dev) missing=() package
+  if wants release; then
+    packages+=(libboost1.81-doc)
+  fi
   if wants asan || wants tsan || wants clang; then
     packages+=(clang libclang-rt-14-dev)
   fi
@@ -133,7 +137,7 @@ run_asan() {
   local prefix
   prefix=$(sanitizer_prefix address) || return
   build_and_test asan "$prefix" -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -D_GLIBCXX_ASSERTIONS" -DASIO_SHM_TEST_PCH=ON \
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -D_GLIBCXX_ASSERTIONS" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_TEST_OPTIONS=-O0 \
     "-DASIO_SHM_SANITIZE=address;undefined"
 }
 
@@ -141,7 +145,8 @@ run_tsan() {
   local prefix
   prefix=$(sanitizer_prefix thread) || return
   build_and_test tsan "$prefix" -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_SANITIZE=thread
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DASIO_SHM_TEST_PCH=ON \
+    -DASIO_SHM_TEST_OPTIONS=-O0 -DASIO_SHM_SANITIZE=thread
 }
 
 # Without a precompiled header: what a test forgot to include shows here. The sanitizers' configurations have built the
@@ -152,7 +157,8 @@ run_clang() {
 }
 
 run_release() {
-  build_and_test release "" -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Release -DASIO_SHM_TEST_PCH=ON
+  build_and_test release "" -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Release -DASIO_SHM_TEST_PCH=ON \
+    -DASIO_SHM_TEST_OPTIONS=-O1
 }
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
