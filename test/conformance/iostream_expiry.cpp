@@ -117,6 +117,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_connect_fails_after_the_time, Protocol, transpor
   BOOST_TEST(stream.good());
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_connect_after_the_time_leaves_the_connection, Protocol, transports)
+{
+  stream_and_peer<Protocol> test;
+  test.stream.expires_after(past);
+  test.stream.connect(test.acceptor.local_endpoint());
+  BOOST_TEST(test.stream.error() == error::timed_out);
+  test.stream.clear();
+  test.stream.expires_after(patience);
+  test.stream << "still here";
+  std::string text(10, '\0');
+  asio::read(test.peer, asio::buffer(text));
+  BOOST_TEST(text == "still here");
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(the_time_can_be_asked_and_set, Protocol, transports)
 {
   typename Protocol::iostream stream;

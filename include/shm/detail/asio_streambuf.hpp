@@ -10,10 +10,15 @@
 #include <shm/detail/timed_operations.hpp>
 #include <shm/stream_protocol.hpp>
 
+#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME) && defined(BOOST_ASIO_USE_BOOST_DATE_TIME_FOR_SOCKET_IOSTREAM)
+#include <boost/date_time/special_defs.hpp>
+#endif
+
 #include <boost/asio/basic_socket.hpp>
 #include <boost/asio/basic_socket_streambuf.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/detail/chrono_time_traits.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/system/error_code.hpp>
@@ -21,14 +26,34 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <ios>
 #include <memory>
 #include <streambuf>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace shm {
 namespace detail {
+
+/// How a stream's times are calculated with, and which of them is never.
+template <typename Clock, typename WaitTraits, typename = void>
+struct stream_time
+{
+  using traits = boost::asio::detail::chrono_time_traits<Clock, WaitTraits>;
+  static typename traits::time_type never() { return (traits::time_type::max)(); }
+};
+
+#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME) && defined(BOOST_ASIO_USE_BOOST_DATE_TIME_FOR_SOCKET_IOSTREAM)
+/// Times of Boost.DateTime, which Asio's streams have with that macro up to some version.
+template <typename Clock, typename WaitTraits>
+struct stream_time<Clock, WaitTraits, std::void_t<typename WaitTraits::time_type>>
+{
+  using traits = WaitTraits;
+  static typename traits::time_type never() { return typename traits::time_type(boost::date_time::pos_infin); }
+};
+#endif
 
 /// The context of a stream that made its socket itself. A base, because it must outlive the socket.
 struct streambuf_context
@@ -71,14 +96,11 @@ class basic_socket_streambuf<shm::stream_protocol, Clock, WaitTraits>
 #if defined(BOOST_ASIO_NO_DEPRECATED)
     private basic_socket<shm::stream_protocol>
 #else
-    public basic_socket<shm::stream_protocol> // as it is in the primary template
+    public basic_socket<shm::stream_protocol> // as it is in the primary template of Boost 1.81
 #endif
 {
-#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME) && defined(BOOST_ASIO_USE_BOOST_DATE_TIME_FOR_SOCKET_IOSTREAM)
-  using time_traits_type = WaitTraits;
-#else
-  using time_traits_type = detail::chrono_time_traits<Clock, WaitTraits>;
-#endif
+  using stream_time = shm::detail::stream_time<Clock, WaitTraits>;
+  using time_traits_type = typename stream_time::traits;
   using socket_type = basic_socket<shm::stream_protocol>;
   using steady = std::chrono::steady_clock;
 
@@ -133,8 +155,13 @@ public:
 
   ~basic_socket_streambuf() override
   {
-    if (pptr() != pbase())
+    try
+    {
       flush();
+    }
+    catch (...) // sleeping takes a little memory
+    {
+    }
   }
 
   basic_socket_streambuf* connect(const endpoint_type& endpoint)
@@ -206,7 +233,10 @@ protected:
     const bool nothing_new = traits_type::eq_int_type(c, traits_type::eof());
     char ch = traits_type::to_char_type(c);
     if (put_area_.empty())
-      return nothing_new || send_all(boost::asio::buffer(&ch, 1)) ? traits_type::not_eof(c) : traits_type::eof();
+    {
+      const_buffer rest(&ch, nothing_new ? 0 : 1);
+      return send_all(rest) ? traits_type::not_eof(c) : traits_type::eof();
+    }
     if (!flush())
       return traits_type::eof();
     if (!nothing_new)
@@ -230,14 +260,7 @@ protected:
   }
 
 private:
-  static time_point never()
-  {
-#if defined(BOOST_ASIO_HAS_BOOST_DATE_TIME) && defined(BOOST_ASIO_USE_BOOST_DATE_TIME_FOR_SOCKET_IOSTREAM)
-    return boost::posix_time::pos_infin;
-#else
-    return (time_point::max)();
-#endif
-  }
+  static time_point never() { return stream_time::never(); }
 
   bool expired() const { return time_traits_type::less_than(expiry_, time_traits_type::now()); }
 
@@ -270,7 +293,8 @@ private:
     return !ec_;
   }
 
-  bool send_all(const_buffer data)
+  // On failure the buffer is what was not sent.
+  bool send_all(const_buffer& data)
   {
     while (data.size() != 0)
     {
@@ -285,11 +309,14 @@ private:
 
   bool flush()
   {
-    const std::size_t size = static_cast<std::size_t>(pptr() - pbase());
-    if (!send_all(const_buffer(pbase(), size)))
-      return false;
+    const_buffer rest(pbase(), static_cast<std::size_t>(pptr() - pbase()));
+    const bool sent = send_all(rest);
+    // What is left is sent by the next flush, and nothing twice.
+    if (rest.size() != 0)
+      std::memmove(pbase(), rest.data(), rest.size());
     reset_put_area();
-    return true;
+    pbump(static_cast<int>(rest.size()));
+    return sent;
   }
 
   template <typename Iterator>
@@ -298,13 +325,16 @@ private:
     ec_ = error::not_found;
     for (; begin != end; ++begin)
     {
+      if (expired())
+      {
+        ec_ = error::timed_out; // and the connection that there may be stays
+        return;
+      }
       const endpoint_type endpoint(*begin);
       socket().close(ec_);
       socket().open(endpoint.protocol(), ec_);
       shm::detail::timed_connect<endpoint_type> command{endpoint, {}};
       if (!ec_ && perform(command))
-        return;
-      if (ec_ == error::timed_out && expired())
         return;
     }
   }
