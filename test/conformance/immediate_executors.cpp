@@ -19,6 +19,8 @@ using namespace shm::test;
 
 BOOST_FIXTURE_TEST_SUITE(immediate_executors, watchdog)
 
+// It knows the thread that it runs in.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
 BOOST_AUTO_TEST_CASE_TEMPLATE(inline_executor_runs_handlers_where_the_context_runs, Protocol, transports)
 {
   asio::io_context context;

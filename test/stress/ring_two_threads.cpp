@@ -97,15 +97,15 @@ BOOST_AUTO_TEST_CASE(the_last_byte_comes_before_the_end)
     bool waiting = true;
     while (waiting)
     {
-      pair.acceptor.receive(1000);
-      waiting = !pair.acceptor.ready || !pair.acceptor.ec;
+      const bool nothing = pair.acceptor.receive(1000) == 0;
+      waiting = !pair.acceptor.ready || !nothing; // 0 bytes are the end
       pair.acceptor->look_for_hang_up(true);
       if (waiting && !other.wait())
         break;
     }
     writer.join();
     BOOST_REQUIRE(!waiting);
-    BOOST_REQUIRE(pair.acceptor.ec == boost::asio::error::eof);
+    BOOST_REQUIRE(!pair.acceptor.ec);
     BOOST_REQUIRE_EQUAL(pair.acceptor.received, 65u);
   }
 }
