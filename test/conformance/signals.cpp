@@ -7,6 +7,7 @@
 #include "server_process.hpp"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -149,7 +150,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(signals_reach_a_run_that_sleeps_with_idle_connecti
         asio::io_context context;
         connected_pair<Protocol> pair(context);
         char unused = 0;
-        int aborted = 0;
+        std::atomic<int> aborted{0};
         for (auto* socket : {&pair.client, &pair.server})
           socket->async_read_some(
               asio::buffer(&unused, 1), [&](error_code ec, std::size_t) { aborted += ec == error::operation_aborted; });

@@ -121,6 +121,8 @@ struct one_shot
 
 BOOST_FIXTURE_TEST_SUITE(tokens, watchdog)
 
+// The handlers share what they count.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
 BOOST_AUTO_TEST_CASE_TEMPLATE(callables_of_all_kinds, Protocol, transports)
 {
   sockets<Protocol> s;
@@ -151,6 +153,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(callables_of_all_kinds, Protocol, transports)
   BOOST_TEST(s.read_at_server(2) == "ij");
 }
 
+// The handlers share what they count.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
 BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_that_only_move, Protocol, transports)
 {
   sockets<Protocol> s;
@@ -271,6 +275,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(deferred_operations_and_their_chains, Protocol, tr
   BOOST_TEST(std::string(s.data.data(), echoed.bytes) == "ping");
 }
 
+// The handlers share what they count.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
 BOOST_AUTO_TEST_CASE_TEMPLATE(adapters, Protocol, transports)
 {
   sockets<Protocol> s;
