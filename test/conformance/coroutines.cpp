@@ -128,6 +128,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(errors_are_exceptions, Protocol, transports)
   BOOST_CHECK_EXCEPTION(result.get(), system_error, [](const system_error& e) { return e.code() == error::eof; });
 }
 
+// The two coroutines share a timer.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
 BOOST_AUTO_TEST_CASE_TEMPLATE(watchdog_of_another_coroutine_ends_a_silent_session, Protocol, transports)
 {
   asio::io_context context;
