@@ -96,6 +96,5 @@ private:
 } // namespace shm
 
 #include <shm/detail/asio_service.hpp>
-#include <shm/detail/asio_streambuf.hpp>
 
 #endif

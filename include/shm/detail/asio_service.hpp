@@ -43,4 +43,7 @@ public:
 
 #undef ASIO_SHM_DETAIL_ASIO_SERVICE
 
+// The stream buffer has a socket, so this specialisation comes first, whichever header a program includes first.
+#include <shm/detail/asio_streambuf.hpp>
+
 #endif
