@@ -129,7 +129,8 @@ void socket_core::block(lock_type& lock, operation_kind kind, const deadline& un
   }
   if (state_->end && reactor_.poll_budget() > reactor_core::clock::duration::zero())
   {
-    const auto end_of_spin = reactor_core::clock::now() + spin_budget();
+    const auto budget = reactor_core::clock::now() + spin_budget();
+    const auto end_of_spin = limit ? std::min(budget, *limit) : budget;
     do
     {
       lock.unlock();
@@ -137,7 +138,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, const deadline& un
       lock.lock();
       if (finished())
         return;
-    } while (reactor_core::clock::now() < end_of_spin && !too_late());
+    } while (reactor_core::clock::now() < end_of_spin);
   }
   for (;;)
   {

@@ -11,20 +11,6 @@
 
 using namespace shm::test;
 
-namespace {
-
-template <class Socket>
-void check_carries_data(Socket& from, Socket& to)
-{
-  const std::string sent = "accepted";
-  asio::write(from, asio::buffer(sent));
-  std::string got(sent.size(), '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == sent);
-}
-
-} // namespace
-
 BOOST_FIXTURE_TEST_SUITE(acceptor, watchdog)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(open_bind_listen_accept, Protocol, transports)

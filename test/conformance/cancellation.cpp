@@ -14,16 +14,6 @@ namespace {
 
 using base = asio::socket_base;
 
-template <class Socket>
-void check_carries_data(Socket& from, Socket& to)
-{
-  const std::string sent = "usable";
-  asio::write(from, asio::buffer(sent));
-  std::string got(sent.size(), '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == sent);
-}
-
 constexpr std::array<asio::cancellation_type, 3> kinds{
     asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total};
 

@@ -19,16 +19,6 @@ typename Protocol::endpoint unused_endpoint(asio::io_context& context)
   return typename Protocol::acceptor(context, loopback<Protocol>()).local_endpoint();
 }
 
-template <class Socket>
-void check_carries_data(Socket& from, Socket& to)
-{
-  const std::string sent = "connected";
-  asio::write(from, asio::buffer(sent));
-  std::string got(sent.size(), '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == sent);
-}
-
 } // namespace
 
 BOOST_FIXTURE_TEST_SUITE(connecting, watchdog)

@@ -18,15 +18,6 @@ using namespace shm::test;
 
 namespace {
 
-template <class Socket>
-void check_carries_data(Socket& from, Socket& to)
-{
-  asio::write(from, asio::buffer("hello", 5));
-  std::string got(5, '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == "hello");
-}
-
 bool is_open(int descriptor)
 {
   return ::fcntl(descriptor, F_GETFD) >= 0;

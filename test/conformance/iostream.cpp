@@ -4,6 +4,8 @@
 #define BOOST_TEST_MODULE iostream
 #include "socket_test.hpp"
 
+#include "stream_and_peer.hpp"
+
 #include <cstdio>
 #include <sstream>
 #include <string>
@@ -14,25 +16,6 @@
 using namespace shm::test;
 
 namespace {
-
-/// A stream that is connected to a socket.
-template <class Protocol>
-struct stream_and_peer
-{
-  asio::io_context context;
-  typename Protocol::acceptor acceptor{context, loopback<Protocol>()};
-  typename Protocol::iostream stream{acceptor.local_endpoint()};
-  typename Protocol::socket peer = acceptor.accept();
-
-  void peer_writes(const std::string& text) { asio::write(peer, asio::buffer(text)); }
-
-  std::string peer_reads(std::size_t size)
-  {
-    std::string text(size, '\0');
-    asio::read(peer, asio::buffer(text));
-    return text;
-  }
-};
 
 std::string many_lines(int count)
 {

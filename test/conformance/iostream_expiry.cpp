@@ -4,6 +4,8 @@
 #define BOOST_TEST_MODULE iostream_expiry
 #include "socket_test.hpp"
 
+#include "stream_and_peer.hpp"
+
 #include <chrono>
 #include <string>
 #include <type_traits>
@@ -15,15 +17,6 @@ namespace {
 
 constexpr std::chrono::milliseconds soon{20};
 constexpr std::chrono::seconds past{-1};
-
-template <class Protocol>
-struct stream_and_peer
-{
-  asio::io_context context;
-  typename Protocol::acceptor acceptor{context, loopback<Protocol>()};
-  typename Protocol::iostream stream{acceptor.local_endpoint()};
-  typename Protocol::socket peer = acceptor.accept();
-};
 
 /// A clock of the program's own, which only moves when told to.
 struct manual_clock

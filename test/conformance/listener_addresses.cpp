@@ -14,16 +14,6 @@ using namespace shm::test;
 
 namespace {
 
-template <class Socket>
-void check_carries_data(Socket& from, Socket& to)
-{
-  const std::string sent = "reached";
-  asio::write(from, asio::buffer(sent));
-  std::string got(sent.size(), '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == sent);
-}
-
 enum class how_it_ends
 {
   orderly, // all objects are destroyed

@@ -4,6 +4,7 @@
 #define BOOST_TEST_MODULE processes
 #include "socket_test.hpp"
 
+#include "echo_session.hpp"
 #include "server_process.hpp"
 
 #include <algorithm>
@@ -16,34 +17,6 @@ using namespace shm::test;
 namespace {
 
 using base = asio::socket_base;
-
-/// Sends back what comes until eof, then ends its own direction.
-template <class Socket>
-class echo_session : public std::enable_shared_from_this<echo_session<Socket>>
-{
-public:
-  explicit echo_session(Socket socket) : socket_(std::move(socket)) {}
-
-  void start()
-  {
-    socket_.async_read_some(asio::buffer(data_),
-        [self = this->shared_from_this()](error_code ec, std::size_t n)
-        {
-          if (ec)
-            return;
-          asio::async_write(self->socket_, asio::buffer(self->data_.data(), n),
-              [self](error_code result, std::size_t)
-              {
-                if (!result)
-                  self->start();
-              });
-        });
-  }
-
-private:
-  Socket socket_;
-  std::vector<unsigned char> data_ = std::vector<unsigned char>(65'537);
-};
 
 /// A client that writes a pattern and checks the echo, both at the same time.
 template <class Socket>

@@ -8,20 +8,6 @@
 
 using namespace shm::test;
 
-namespace {
-
-template <class Socket>
-void check_carries_data(Socket& from, Socket& to)
-{
-  const std::string sent = "still connected";
-  asio::write(from, asio::buffer(sent));
-  std::string got(sent.size(), '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == sent);
-}
-
-} // namespace
-
 BOOST_FIXTURE_TEST_SUITE(release_assign, watchdog)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(release_of_a_connection, Protocol, transports)

@@ -4,6 +4,7 @@
 #define BOOST_TEST_MODULE signals
 #include "socket_test.hpp"
 
+#include "echo_session.hpp"
 #include "server_process.hpp"
 
 #include <array>
@@ -21,33 +22,6 @@
 using namespace shm::test;
 
 namespace {
-
-template <class Protocol>
-class echo_session : public std::enable_shared_from_this<echo_session<Protocol>>
-{
-public:
-  explicit echo_session(typename Protocol::socket socket) : socket_(std::move(socket)) {}
-
-  void start()
-  {
-    socket_.async_read_some(asio::buffer(data_),
-        [self = this->shared_from_this()](error_code ec, std::size_t n)
-        {
-          if (ec)
-            return;
-          asio::async_write(self->socket_, asio::buffer(self->data_.data(), n),
-              [self](error_code result, std::size_t)
-              {
-                if (!result)
-                  self->start();
-              });
-        });
-  }
-
-private:
-  typename Protocol::socket socket_;
-  std::array<char, 4096> data_{};
-};
 
 /// Accepts until it is told to stop, and reports each client and each signal to its parent.
 template <class Protocol>
@@ -77,7 +51,7 @@ private:
         {
           if (ec)
             return;
-          std::make_shared<echo_session<Protocol>>(std::move(socket))->start();
+          std::make_shared<echo_session<typename Protocol::socket>>(std::move(socket))->start();
           parent_.send('c');
           accept();
         });

@@ -13,16 +13,6 @@ using namespace shm::test;
 
 namespace {
 
-template <class From, class To>
-void check_carries_data(From& from, To& to)
-{
-  const std::string sent = "after the move";
-  asio::write(from, asio::buffer(sent));
-  std::string got(sent.size(), '\0');
-  asio::read(to, asio::buffer(got));
-  BOOST_TEST(got == sent);
-}
-
 template <class Protocol, class Executor>
 using socket_on = asio::basic_stream_socket<Protocol, Executor>;
 template <class Protocol, class Executor>

@@ -4,6 +4,7 @@
 #ifndef ASIO_SHM_TEST_SUPPORT_SOCKET_TEST_HPP
 #define ASIO_SHM_TEST_SUPPORT_SOCKET_TEST_HPP
 
+#include "carries_data.hpp"
 #include "completion.hpp"
 #include "connected_pair.hpp"
 #include "deadline.hpp"

@@ -164,6 +164,11 @@ public:
     }
   }
 
+  /// Closes the socket and connects it anew; blocks at most until the expiry time.
+  /**
+   * @returns null on failure; error() is then what connecting gave, or @c timed_out, and after an expiry time that was
+   * past before the call, the old connection is still there.
+   */
   basic_socket_streambuf* connect(const endpoint_type& endpoint)
   {
     reset_areas();
@@ -171,6 +176,10 @@ public:
     return ec_ ? nullptr : this;
   }
 
+  /// The same for the endpoints that the resolver has for the arguments, one after the other until one connects.
+  /**
+   * Resolving does not look at the expiry time. error() is what resolving or the last endpoint gave.
+   */
   template <typename... T>
   basic_socket_streambuf* connect(T... x)
   {
@@ -182,6 +191,10 @@ public:
     return ec_ ? nullptr : this;
   }
 
+  /// Sends what is in the put area, as far as the expiry time lets it, and closes the socket.
+  /**
+   * @returns null if the socket could not be closed. As with TCP, what could not be sent is lost without an error.
+   */
   basic_socket_streambuf* close()
   {
     sync();
@@ -191,14 +204,20 @@ public:
     return ec_ ? nullptr : this;
   }
 
+  /// The socket, to be accepted into or asked for its endpoints.
   basic_socket<protocol_type>& socket() { return *this; }
 
+  /// What the last operation of the buffer gave: success, @c eof, @c timed_out, or the socket's error.
   const boost::system::error_code& error() const { return ec_; }
 
+  /// When blocking ends; the latest time that there is unless it was set.
   time_point expiry() const { return expiry_; }
 
+  /// Sets when blocking ends. Operations that need the socket fail with @c timed_out after that time, and lose nothing:
+  /// with a later time they can be repeated.
   void expires_at(const time_point& expiry_time) { expiry_ = expiry_time; }
 
+  /// The same, counted from now.
   void expires_after(const duration& expiry_time)
   {
     expiry_ = time_traits_type::add(time_traits_type::now(), expiry_time);
