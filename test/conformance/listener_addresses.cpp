@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(endpoint_is_free_at_once_however_the_listener_ende
       typename Protocol::socket client(context);
       client.connect(endpoint);
       // Echoes what the other end sends to itself through us.
-      std::string text(7, '\0');
+      std::string text(carried_text.size(), '\0');
       asio::read(client, asio::buffer(text));
       asio::write(client, asio::buffer(text));
       typename Protocol::socket waiting(context);

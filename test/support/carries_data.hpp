@@ -13,15 +13,17 @@
 
 namespace shm::test {
 
+/// What check_carries_data() sends.
+inline const std::string carried_text = "from one end to the other";
+
 /// Writes a few bytes to one end and expects them, and no others, at the other.
 template <class From, class To>
 void check_carries_data(From& from, To& to)
 {
-  const std::string sent = "from one end to the other";
-  boost::asio::write(from, boost::asio::buffer(sent));
-  std::string got(sent.size(), '\0');
+  boost::asio::write(from, boost::asio::buffer(carried_text));
+  std::string got(carried_text.size(), '\0');
   boost::asio::read(to, boost::asio::buffer(got));
-  BOOST_TEST(got == sent);
+  BOOST_TEST(got == carried_text);
 }
 
 } // namespace shm::test
