@@ -101,6 +101,7 @@ void reactor_core::shutdown(operation_queue& abandoned)
       if (s.socket)
         sockets.push_back(s.socket);
     abandoned.push(ready_);
+    inbox_.take_all(abandoned);
     incoming_.clear();
     timers_.clear();
   }
@@ -133,7 +134,8 @@ void reactor_core::recreate_epoll()
 
 bool reactor_core::needs_task() const noexcept
 {
-  return !shut_down_ && (epoll_readable_ || debt_ != 0 || !ready_.empty() || !incoming_.empty() || !hot_.empty());
+  return !shut_down_
+      && (epoll_readable_ || debt_ != 0 || !ready_.empty() || !incoming_.empty() || !hot_.empty() || !inbox_.empty());
 }
 
 // Whether the task is to be posted now, as work. To be called with the mutex held.
@@ -142,6 +144,7 @@ bool reactor_core::claim_post() noexcept
   if (polling_ || posted_ || shut_down_)
     return false;
   posted_ = counted_ = true;
+  active_.store(true, std::memory_order_seq_cst);
   return true;
 }
 
@@ -151,6 +154,7 @@ void reactor_core::epoll_readable()
   {
     std::lock_guard<std::mutex> lock(mutex_);
     epoll_readable_ = true;
+    note_news();
     post = claim_post();
   }
   if (post)
@@ -170,31 +174,51 @@ bool reactor_core::begin_polling(std::size_t& debt, bool& counted)
   return true;
 }
 
+// What has happened since the last look, but for the hot sockets themselves.
+void reactor_core::take_news()
+{
+  bool drain = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    hot_.reserve(hot_.size() + incoming_.size()); // a throw would leave half of them behind
+    std::move(incoming_.begin(), incoming_.end(), std::back_inserter(hot_));
+    incoming_.clear();
+    drain = std::exchange(epoll_readable_, false);
+    news_.store(!ready_.empty(), std::memory_order_relaxed);
+  }
+  if (drain)
+    drain_epoll();
+}
+
+operation* reactor_core::take_ready()
+{
+  operation_queue done;
+  inbox_.take_all(done);
+  const bool older = news_.load(std::memory_order_acquire); // ready_ may hold some that came earlier
+  operation* first = older ? nullptr : done.pop();
+  if (done.empty() && !older)
+    return first;
+  // What is left over must not stay with this thread while a handler runs.
+  std::lock_guard<std::mutex> lock(mutex_);
+  ready_.push(done);
+  if (!first)
+    first = ready_.pop();
+  if (!ready_.empty())
+    note_news();
+  return first;
+}
+
 operation* reactor_core::poll(clock::time_point deadline)
 {
   for (;;)
   {
-    bool drain = false;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      drain = std::exchange(epoll_readable_, false);
-      if (!drain && !std::exchange(look_, false))
-        if (operation* op = ready_.pop())
-          return op;
-      hot_.reserve(hot_.size() + incoming_.size()); // a throw would leave half of them behind
-      std::move(incoming_.begin(), incoming_.end(), std::back_inserter(hot_));
-      incoming_.clear();
-    }
-    if (drain)
-    {
-      drain_epoll();
-      continue;
-    }
+    if (news_.load(std::memory_order_acquire))
+      take_news();
+    if (!std::exchange(look_, false))
+      if (operation* op = take_ready())
+        return op;
     if (hot_.empty())
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      return ready_.pop();
-    }
+      return take_ready();
     const clock::time_point now = clock::now();
     if (now >= deadline)
       return nullptr;
@@ -209,14 +233,19 @@ operation* reactor_core::poll(clock::time_point deadline)
         hot_.pop_back();
       }
     }
-    if (done.empty())
+    operation* const first = done.pop();
+    if (!first)
     {
       spin_pause();
       continue;
     }
-    std::lock_guard<std::mutex> lock(mutex_);
-    ready_.push(done);
-    return ready_.pop();
+    if (!done.empty())
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      ready_.push(done);
+      note_news();
+    }
+    return first;
   }
 }
 
@@ -247,15 +276,21 @@ void reactor_core::end_polling(bool holding, std::size_t debt)
   {
     std::lock_guard<std::mutex> lock(mutex_);
     debt_ += debt;
-    // Who holds the role looks at the hot list; a debt must reach the scheduler even if another thread polls.
     if (holding)
-    {
       polling_ = false;
+    active_.store(polling_ || posted_, std::memory_order_seq_cst);
+    // Who holds the role looks at the hot list; a debt must reach the scheduler even if another thread polls. The
+    // inbox is looked at after active_ is told: see operation_inbox.
+    if (holding)
       post = !posted_ && needs_task();
-    }
     else
-      post = !posted_ && !shut_down_ && (debt_ != 0 || (!polling_ && (!ready_.empty() || !incoming_.empty())));
-    posted_ = posted_ || post;
+      post = !posted_ && !shut_down_
+          && (debt_ != 0 || (!polling_ && (!ready_.empty() || !incoming_.empty() || !inbox_.empty())));
+    if (post)
+    {
+      posted_ = true;
+      active_.store(true, std::memory_order_seq_cst);
+    }
   }
   if (post)
     sink_.post_poll_task(false); // the thread is on its way back to the scheduler
@@ -263,10 +298,12 @@ void reactor_core::end_polling(bool holding, std::size_t debt)
 
 void reactor_core::push_ready(operation& op)
 {
+  inbox_.push(op);
+  if (active_.load(std::memory_order_seq_cst))
+    return;
   bool post = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    ready_.push(op);
     post = claim_post();
   }
   if (post)
@@ -336,6 +373,7 @@ void reactor_core::add_hot(socket_core& socket)
     if (shut_down_)
       return;
     incoming_.emplace_back(&socket);
+    note_news();
     post = claim_post();
   }
   if (post)

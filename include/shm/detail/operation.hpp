@@ -5,6 +5,7 @@
 
 #include <boost/system/error_code.hpp>
 
+#include <atomic>
 #include <cstddef>
 
 namespace shm {
@@ -35,6 +36,7 @@ protected:
 
 private:
   friend class operation_queue;
+  friend class operation_inbox;
   operation* next_ = nullptr;
   perform_function perform_;
 };
@@ -90,6 +92,52 @@ public:
 private:
   operation* front_ = nullptr;
   operation* back_ = nullptr;
+};
+
+/// A queue that any thread fills and any thread empties, without a lock. Owns nothing.
+class operation_inbox
+{
+public:
+  operation_inbox() = default;
+  operation_inbox(const operation_inbox&) = delete;
+  operation_inbox& operator=(const operation_inbox&) = delete;
+
+  bool empty() const noexcept { return newest_.load(std::memory_order_seq_cst) == nullptr; }
+
+  /// Sequentially consistent, as empty() is: who pushes and then looks whether somebody will empty the inbox, and who
+  /// stops emptying it and then looks whether it is empty, cannot miss each other.
+  void push(operation& op) noexcept
+  {
+    operation* newest = newest_.load(std::memory_order_relaxed);
+    do
+      op.next_ = newest;
+    while (!newest_.compare_exchange_weak(newest, &op, std::memory_order_seq_cst, std::memory_order_relaxed));
+  }
+
+  /// Moves everything behind what the queue holds, in the order of the pushes.
+  void take_all(operation_queue& queue) noexcept
+  {
+    if (!newest_.load(std::memory_order_relaxed))
+      return;
+    operation* newest = newest_.exchange(nullptr, std::memory_order_acquire);
+    operation* oldest = nullptr;
+    while (newest)
+    {
+      operation* const next = newest->next_;
+      newest->next_ = oldest;
+      oldest = newest;
+      newest = next;
+    }
+    while (oldest)
+    {
+      operation* const next = oldest->next_;
+      queue.push(*oldest);
+      oldest = next;
+    }
+  }
+
+private:
+  std::atomic<operation*> newest_{nullptr};
 };
 
 } // namespace detail

@@ -7,6 +7,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -87,7 +88,11 @@ public:
   /// Ends the poll task. @param holding whether the role is held. @param debt completions still to be accounted for.
   void end_polling(bool holding, std::size_t debt);
 
-  /// Hands an operation that is done to the poll task that runs on this thread.
+  /// An operation that is done and whose turn it is, or nullptr. Needs no role: for the thread that has just run a
+  /// completion handler.
+  operation* take_ready();
+
+  /// Hands an operation that is done to the poll task. Any thread.
   void push_ready(operation& op);
 
   // --- for sockets ---
@@ -132,8 +137,10 @@ private:
   void run_timers();
   void set_timer(clock::time_point when) noexcept;
   boost::intrusive_ptr<socket_core> find(std::uint64_t data);
+  void take_news();
   bool needs_task() const noexcept;
   bool claim_post() noexcept;
+  void note_news() noexcept { news_.store(true, std::memory_order_release); }
 
   completion_sink& sink_;
   int epoll_ = -1;
@@ -141,7 +148,11 @@ private:
   long epoll_owner_ = 0; // process that created the epoll instance
   clock::duration poll_budget_;
 
-  std::mutex mutex_; // guards what follows
+  operation_inbox inbox_;           // done, from initiating functions
+  std::atomic<bool> active_{false}; // the role is held or the task posted: somebody will look at the inbox
+  std::atomic<bool> news_{false};   // ready_, incoming_ or epoll_readable_ want to be looked at
+
+  std::mutex mutex_; // guards what follows; news_ and active_ change with it held, but for news_ becoming false
   std::vector<slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<timer> timers_;

@@ -57,20 +57,18 @@ public:
   reactor_core& core() noexcept { return core_; }
 
   /// Completes an operation that never became pending, not inside the function that started it.
-  void post_immediate(socket_operation& op, bool is_continuation)
+  void post_immediate(socket_operation& op)
   {
-    if (running_here_ == this)
-    {
-      scheduler_.work_started();
-      core_.push_ready(op);
-    }
-    else
-      scheduler_.post_immediate_completion(&op, is_continuation);
+    scheduler_.work_started();
+    core_.push_ready(op);
   }
 
 private:
   // Long enough for a score of messages, short enough for timers and other handlers not to notice.
   static constexpr std::chrono::microseconds slice{10};
+
+  // Reading the clock takes about as long as a short handler.
+  static constexpr unsigned handlers_per_clock = 8;
 
   class poll_task : public asio_operation
   {
@@ -91,14 +89,10 @@ private:
   class poll_guard
   {
   public:
-    poll_guard(reactor_service& service, bool counted) : service_(service), outer_(running_here_), counted_(counted)
-    {
-      running_here_ = &service;
-    }
+    poll_guard(reactor_service& service, bool counted) noexcept : service_(service), counted_(counted) {}
 
     ~poll_guard()
     {
-      running_here_ = outer_;
       // The scheduler takes one off its count of work when the task returns: for the task itself if that counted,
       // else for one completion. The others are taken off by the next run of the task: not here, where work that the
       // handlers started may not be counted yet.
@@ -108,7 +102,6 @@ private:
     }
 
     reactor_service& service_;
-    reactor_service* outer_;
     const bool counted_;
     std::size_t completed_ = 0;
     bool holding_ = true;
@@ -131,11 +124,16 @@ private:
     const auto deadline = reactor_core::clock::now() + slice;
     while (operation* op = core_.poll(deadline))
     {
-      core_.pause_polling(); // another thread may poll while the handler runs
+      core_.pause_polling(); // another thread may poll while handlers run
       guard.holding_ = false;
-      ++guard.completed_;
-      to_asio(op)->complete(owner, boost::system::error_code(), 0);
-      if (scheduler_.stopped() || reactor_core::clock::now() >= deadline || !core_.resume_polling())
+      for (unsigned handlers = 1; op; op = core_.take_ready(), ++handlers)
+      {
+        ++guard.completed_;
+        to_asio(op)->complete(owner, boost::system::error_code(), 0);
+        if (scheduler_.stopped() || (handlers % handlers_per_clock == 0 && reactor_core::clock::now() >= deadline))
+          return;
+      }
+      if (!core_.resume_polling())
         return;
       guard.holding_ = true;
     }
@@ -158,9 +156,6 @@ private:
     else
       scheduler_.post_deferred_completion(&poll_task_);
   }
-
-  // The service whose poll task runs on this thread.
-  static inline thread_local reactor_service* running_here_ = nullptr;
 
   boost::asio::detail::scheduler& scheduler_;
   reactor_core core_;

@@ -18,7 +18,6 @@
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/detail/handler_cont_helpers.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/socket_base.hpp>
 
@@ -193,7 +192,6 @@ private:
   void start_checked(implementation_type& impl, operation_kind kind, const error_code& refused, bool nothing,
       const char* name, Handler& handler, const IoExecutor& io_ex, Args&&... args)
   {
-    const bool is_continuation = boost_asio_handler_cont_helpers::is_continuation(handler);
     auto slot = boost::asio::get_associated_cancellation_slot(handler);
 
     typename Operation::ptr p = {std::addressof(handler), Operation::ptr::allocate(handler), nullptr};
@@ -217,7 +215,7 @@ private:
       Operation::do_complete(&this->reactor(), &op, error_code(), 0);
     }
     else
-      this->reactor().post_immediate(op, is_continuation);
+      this->reactor().post_immediate(op);
   }
 };
 
