@@ -3,6 +3,7 @@
 #ifndef ASIO_SHM_SHM_HPP
 #define ASIO_SHM_SHM_HPP
 
+#include <shm/busy_poll.hpp>
 #include <shm/connect_pair.hpp>
 #include <shm/doorbell.hpp>
 #include <shm/endpoint.hpp>

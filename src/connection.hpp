@@ -7,6 +7,7 @@
 #include "copy_choice.hpp"
 #include "doorbell.hpp"
 #include "segment_ring.hpp"
+#include "socket_options.hpp"
 
 #include <shm/detail/socket_address.hpp>
 
@@ -35,6 +36,7 @@ struct established
   doorbell bell;
   socket_address local;
   socket_address remote;
+  socket_options options; ///< What the acceptor passes on to the sockets that it accepts.
   std::size_t identity = 0; ///< Same on both ends in one process; for ThreadSanitizer only.
 };
 

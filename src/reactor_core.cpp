@@ -5,11 +5,12 @@
 
 #include "descriptor.hpp"
 #include "full_fence.hpp"
+#include "poll_budget.hpp"
+#include "spinning_threads.hpp"
 
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -19,8 +20,9 @@ namespace shm {
 namespace detail {
 namespace {
 
-// A doorbell's way between cores takes some 25 us on a virtual machine; twice that is worth waiting for.
-constexpr std::chrono::microseconds default_poll_budget{50};
+// Reading the clock takes longer than looking at a socket; but sockets that are many are looked at for long.
+constexpr unsigned passes_per_clock = 8;
+constexpr std::size_t few_sockets = 4;
 
 constexpr int max_events = 64;
 constexpr std::uint64_t timer_data = ~std::uint64_t{0};
@@ -32,15 +34,6 @@ constexpr unsigned slot_bits = 30;
 std::uint64_t event_data(reactor_core::socket_id id, reactor_core::source from) noexcept
 {
   return (id << source_bits) | static_cast<std::uint64_t>(from);
-}
-
-reactor_core::clock::duration budget_of_this_machine() noexcept
-{
-  cpu_set_t cpus;
-  // Where only one CPU may run us, the peer cannot make progress while we spin.
-  if (::sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2)
-    return reactor_core::clock::duration::zero();
-  return default_poll_budget;
 }
 
 descriptor create_epoll()
@@ -77,8 +70,26 @@ struct reactor_core::timer
   boost::intrusive_ptr<socket_core> socket;
 };
 
+// What spinning has brought. Guarded by the poll role.
+struct reactor_core::spin_state
+{
+  poll_budget budget;
+  spinning_thread place; // while sockets are hot
+  unsigned passes = 0;
+  bool progress = false; // since the clock was read last
+  bool waited = false;   // the clock was read since the last progress
+  bool asleep = false;   // the last hot socket went to sleep
+  clock::time_point last_progress{};
+  clock::time_point now{};
+};
+
 reactor_core::reactor_core(completion_sink& sink)
-  : sink_(sink), epoll_owner_(::getpid()), poll_budget_(budget_of_this_machine())
+  : sink_(sink),
+    epoll_owner_(::getpid()),
+    cpus_(usable_cpus()),
+    busy_poll_(clock::duration(poll_budget::default_cap).count()),
+    spin_level_(poll_budget::full),
+    spin_(std::make_unique<spin_state>())
 {
   descriptor epoll = create_epoll();
   timerfd_ = create_timer(epoll.get()).release();
@@ -106,6 +117,7 @@ void reactor_core::shutdown(operation_queue& abandoned)
     timers_.clear();
   }
   hot_.clear(); // no thread runs the context any more
+  spin_->place.leave();
   for (const auto& socket : sockets)
     socket->abandon(abandoned);
 }
@@ -219,34 +231,107 @@ operation* reactor_core::poll(clock::time_point deadline)
         return op;
     if (hot_.empty())
       return take_ready();
-    const clock::time_point now = clock::now();
-    if (now >= deadline)
-      return nullptr;
-    operation_queue done;
-    for (std::size_t i = 0; i < hot_.size();)
+    clock::time_point now;
+    const bool look_at_clock = spin_->passes++ % passes_per_clock == 0 || hot_.size() > few_sockets;
+    if (look_at_clock)
     {
-      if (hot_[i]->poll_hot(done, now))
-        ++i;
-      else
-      {
-        std::swap(hot_[i], hot_.back());
-        hot_.pop_back();
-      }
+      now = clock::now();
+      if (now >= deadline)
+        return nullptr;
     }
-    operation* const first = done.pop();
-    if (!first)
+    if (operation* op = visit_hot(look_at_clock ? &now : nullptr))
+      return op;
+    spin_pause();
+  }
+}
+
+// Looks at every hot socket once. Returns an operation that is done, or nullptr; more of them go to ready_.
+operation* reactor_core::visit_hot(const clock::time_point* now)
+{
+  operation_queue done;
+  bool progress = false;
+  bool started = false;
+  bool cold = false;
+  for (std::size_t i = 0; i < hot_.size();)
+  {
+    const heat found = hot_[i]->poll_hot(done, now);
+    progress = progress || found == heat::progress;
+    started = started || found == heat::started;
+    cold = cold || found == heat::cold;
+    if (found < heat::cold)
     {
-      spin_pause();
+      ++i;
       continue;
     }
-    if (!done.empty())
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      ready_.push(done);
-      note_news();
-    }
-    return first;
+    std::swap(hot_[i], hot_.back());
+    hot_.pop_back();
   }
+  account_spin(progress, started, now);
+  if (hot_.empty())
+    fell_asleep(cold);
+  operation* const first = done.pop();
+  if (!done.empty())
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ready_.push(done);
+    note_news();
+  }
+  return first;
+}
+
+void reactor_core::account_spin(bool progress, bool started, const clock::time_point* now)
+{
+  spin_state& spin = *spin_;
+  if (progress && spin.waited)
+  {
+    spin.waited = false;
+    spin.budget.spin_ended(spin.now - spin.last_progress);
+  }
+  spin.progress = spin.progress || progress || started;
+  if (!now)
+    return;
+  spin.now = *now;
+  if (std::exchange(spin.progress, false))
+    spin.last_progress = *now;
+  else
+  {
+    spin.waited = spin.place.enter(cpus_);
+    if (!spin.waited)
+      spin_level_.store(0, std::memory_order_relaxed); // too many spin already: that says nothing about the peers
+  }
+}
+
+// No socket is hot any more. In vain: after a whole spin of the last one.
+void reactor_core::fell_asleep(bool in_vain)
+{
+  spin_state& spin = *spin_;
+  spin.place.leave();
+  if (in_vain && spin.waited && spin.budget.level() > 0)
+    spin.budget.spin_failed();
+  spin.waited = false;
+  spin.asleep = in_vain;
+  spin_level_.store(spin.budget.level(), std::memory_order_relaxed);
+}
+
+// A doorbell has rung, or a peer is gone.
+void reactor_core::woken()
+{
+  spin_state& spin = *spin_;
+  if (!std::exchange(spin.asleep, false))
+    return;
+  spin.budget.sleep_ended(clock::now() - spin.last_progress);
+  spin_level_.store(spin.budget.level(), std::memory_order_relaxed);
+}
+
+void reactor_core::busy_poll(clock::duration longest) noexcept
+{
+  busy_poll_.store(longest.count(), std::memory_order_relaxed);
+}
+
+reactor_core::clock::duration reactor_core::spin_share(clock::duration longest) const noexcept
+{
+  return may_spin() ? poll_budget::share_of(longest, spin_level_.load(std::memory_order_relaxed))
+                    : clock::duration::zero();
 }
 
 void reactor_core::pause_polling()
@@ -395,9 +480,11 @@ void reactor_core::drain_epoll()
         run_timers();
         continue;
       }
+      const auto from = static_cast<source>(events[i].data.u64 & ((1u << source_bits) - 1));
+      if (from != source::listener)
+        woken();
       if (const auto socket = find(events[i].data.u64))
-        socket->on_event(static_cast<source>(events[i].data.u64 & ((1u << source_bits) - 1)),
-            (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+        socket->on_event(from, (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
     }
   } while (n == max_events);
 }

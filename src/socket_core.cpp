@@ -114,6 +114,7 @@ socket_core::pointer socket_core::adopt(
     result.reset(new socket_core(reactor, family));
     const std::unique_ptr<established> end = connection.release();
     const lock_type lock(result->mutex_);
+    result->state_->options = std::move(end->options);
     result->establish(std::move(*end), ec);
   }
   catch (const std::bad_alloc&)
@@ -343,6 +344,14 @@ void socket_core::get_option(int level, int name, void* data, std::size_t& size,
   if (state_->end && sizes && size >= sizeof(int))
   {
     const int value = static_cast<int>(name == SO_SNDBUF ? state_->end->send_capacity() : state_->end->receive_capacity());
+    std::memcpy(data, &value, size = sizeof(value));
+    ec.clear();
+  }
+  else if (((level == option_level && name == option_busy_poll) || (level == SOL_SOCKET && name == SO_BUSY_POLL))
+      && size >= sizeof(int))
+  {
+    const auto time = std::chrono::duration_cast<std::chrono::microseconds>(busy_poll());
+    const int value = static_cast<int>(time.count());
     std::memcpy(data, &value, size = sizeof(value));
     ec.clear();
   }

@@ -4,6 +4,7 @@
 
 #include "full_fence.hpp"
 #include "socket_state.hpp"
+#include "spinning_threads.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -107,6 +108,33 @@ void socket_core::sleep(lock_type& lock, operation_kind kind, const deadline& un
   wake(); // asynchronous operations sleep on the same doorbell
 }
 
+// Looks at the memory for as long as that promises something. Returns whether the operation is finished.
+template <typename Attempt>
+bool socket_core::spin(lock_type& lock, const deadline& limit, Attempt finished)
+{
+  const auto share = limit_on_shared_cpu(state_->spinning.share_of(busy_poll()));
+  spinning_thread place;
+  if (share == reactor_core::clock::duration::zero() || !place.enter(reactor_.cpus()))
+    return false;
+  const auto start = reactor_core::clock::now();
+  const auto end = limit ? std::min(start + share, *limit) : start + share;
+  auto now = start;
+  do
+  {
+    lock.unlock();
+    spin_pause();
+    lock.lock();
+    now = reactor_core::clock::now();
+    if (finished())
+    {
+      state_->spinning.spin_ended(now - start);
+      return true;
+    }
+  } while (now < end);
+  state_->spinning.spin_failed();
+  return false;
+}
+
 template <typename Attempt>
 void socket_core::block(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec, Attempt attempt)
 {
@@ -127,19 +155,8 @@ void socket_core::block(lock_type& lock, operation_kind kind, const deadline& un
       ec = asio_error::would_block;
     return;
   }
-  if (state_->end && reactor_.poll_budget() > reactor_core::clock::duration::zero())
-  {
-    const auto budget = reactor_core::clock::now() + spin_budget();
-    const auto end_of_spin = limit ? std::min(budget, *limit) : budget;
-    do
-    {
-      lock.unlock();
-      spin_pause();
-      lock.lock();
-      if (finished())
-        return;
-    } while (reactor_core::clock::now() < end_of_spin);
-  }
+  if (state_->end && reactor_.may_spin() && spin(lock, limit, finished))
+    return;
   for (;;)
   {
     if (state_->end)
@@ -155,7 +172,10 @@ void socket_core::block(lock_type& lock, operation_kind kind, const deadline& un
     }
     else if (finished())
       return;
+    const auto asleep_since = reactor_core::clock::now();
     sleep(lock, kind, limit, ec);
+    if (!closed_ && state_->end)
+      state_->spinning.sleep_ended(reactor_core::clock::now() - asleep_since);
     if (ec || finished())
       return;
     if (too_late())

@@ -32,14 +32,18 @@ bool socket_core::pending() const noexcept
   return std::any_of(std::begin(queues_), std::end(queues_), [](const operation_queue& q) { return !q.empty(); });
 }
 
-void socket_core::perform_all(operation_queue& done)
+// Returns whether there was one to finish.
+bool socket_core::perform_all(operation_queue& done)
 {
+  bool completed = false;
   for (operation_queue& queue : queues_)
     while (!queue.empty() && queue.front()->perform(*this))
     {
       done.push(*queue.pop());
-      progress_ = true;
+      completed = true;
     }
+  progress_ = progress_ || completed;
+  return completed;
 }
 
 // Sleeps for what is pending, and looks once more. Returns whether there was progress after all.
@@ -60,7 +64,7 @@ void socket_core::wait_for_progress(operation_queue& done)
 {
   if (!state_->end)
     return; // an acceptor is watched by epoll, a connector has its timer
-  if (hot_ || reactor_.poll_budget() > reactor_core::clock::duration::zero())
+  if (hot_ || (reactor_.may_spin() && busy_poll() != reactor_core::clock::duration::zero()))
     wake();
   else
     while (pending() && look_again_armed(done))
@@ -107,36 +111,52 @@ bool socket_core::start(operation_kind kind, operation& op)
   return false;
 }
 
-// How long to look at memory without progress.
-reactor_core::clock::duration socket_core::spin_budget()
+// The longest time to look at memory without progress.
+reactor_core::clock::duration socket_core::busy_poll() const
 {
-  return state_->end->shares_cpu_with_peer() ? std::min(shared_cpu_budget, reactor_.poll_budget())
-                                             : reactor_.poll_budget();
+  const std::optional<int>& own = state_->options.busy_poll();
+  return own ? std::chrono::microseconds(*own) : reactor_.busy_poll();
 }
 
-bool socket_core::poll_hot(operation_queue& done, reactor_core::clock::time_point now)
+reactor_core::clock::duration socket_core::limit_on_shared_cpu(reactor_core::clock::duration share)
 {
+  return share > shared_cpu_budget && state_->end->shares_cpu_with_peer() ? shared_cpu_budget : share;
+}
+
+reactor_core::heat socket_core::poll_hot(operation_queue& done, const reactor_core::clock::time_point* now)
+{
+  using heat = reactor_core::heat;
   const lock_type lock(mutex_);
   if (closed_)
-    return false;
-  perform_all(done);
-  if (std::exchange(progress_, false))
+    return heat::idle;
+  const bool completed = perform_all(done);
+  if (progress_)
   {
-    last_progress_ = now; // and it stays for one more visit: a handler is about to start the next operation
-    return true;
+    // And it stays for one more visit: a handler is about to start the next operation.
+    if (now)
+    {
+      progress_ = false;
+      last_progress_ = *now;
+    }
+    return completed ? heat::progress : heat::started;
   }
+  if (!now)
+    return heat::waiting;
   if (pending())
   {
-    if (now - last_progress_ < spin_budget())
-      return true;
+    const auto waited = *now - last_progress_;
+    if (waited < reactor_.spin_share(busy_poll()) && waited < limit_on_shared_cpu(busy_poll()))
+      return heat::waiting;
     if (look_again_armed(done))
     {
-      last_progress_ = now;
-      return true;
+      last_progress_ = *now;
+      return heat::progress;
     }
+    hot_ = false;
+    return heat::cold;
   }
   hot_ = false;
-  return false;
+  return heat::idle;
 }
 
 void socket_core::on_event(reactor_core::source from, bool hang_up)
@@ -259,7 +279,10 @@ try
     op.ec_ = asio_error::invalid_argument;
     return true;
   }
-  accepted = accepted_connection(state_->acceptor->next(state_->socket.get(), op.ec_));
+  std::unique_ptr<established> client = state_->acceptor->next(state_->socket.get(), op.ec_);
+  if (client)
+    client->options = state_->options; // as TCP does
+  accepted = accepted_connection(std::move(client));
   watch_new_clients();
   return accepted.valid() || op.ec_;
 }

@@ -95,9 +95,10 @@ void socket_options::set(int level, int name, const void* data, std::size_t size
 {
   ec.clear();
   const bool buffer_size = level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF);
+  const bool busy_poll = (level == option_level && name == option_busy_poll) || (level == SOL_SOCKET && name == SO_BUSY_POLL);
   const bool own = level == option_level;
   const kept_option* kept = find_kept(level, name);
-  if (!buffer_size && !kept && !(own && name == option_socket_doorbell))
+  if (!buffer_size && !busy_poll && !kept && !(own && name == option_socket_doorbell))
   {
     ec = boost::asio::error::no_protocol_option;
     return;
@@ -107,7 +108,14 @@ void socket_options::set(int level, int name, const void* data, std::size_t size
     ec = boost::asio::error::invalid_argument;
     return;
   }
-  if (own)
+  if (busy_poll)
+  {
+    if (read_int(data) < 0 || read_int(data) > max_busy_poll)
+      ec = boost::asio::error::invalid_argument;
+    else
+      busy_poll_ = read_int(data);
+  }
+  else if (own)
     socket_doorbell_ = read_int(data) != 0;
   else if (buffer_size)
     (name == SO_SNDBUF ? send_buffer_size_ : receive_buffer_size_) = std::max(read_int(data), 1);

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,9 @@ public:
   bool v6_only() const noexcept { return flag(v6_only_key()); }
   bool socket_doorbell() const noexcept { return socket_doorbell_; }
 
+  /// In microseconds; nothing: as the context has it.
+  const std::optional<int>& busy_poll() const noexcept { return busy_poll_; }
+
 private:
   using key = std::pair<int, int>;
   static key v6_only_key() noexcept;
@@ -39,6 +43,7 @@ private:
   int send_buffer_size_ = 0; // 0: default
   int receive_buffer_size_ = 0;
   bool socket_doorbell_ = false;
+  std::optional<int> busy_poll_;
   std::map<key, std::vector<unsigned char>> kept_;
 };
 

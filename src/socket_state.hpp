@@ -7,6 +7,7 @@
 #include "connection.hpp"
 #include "descriptor.hpp"
 #include "listener.hpp"
+#include "poll_budget.hpp"
 #include "socket_options.hpp"
 
 #include <shm/detail/reactor_core.hpp>
@@ -34,6 +35,7 @@ struct socket_state
   bool claimed = false; ///< The socket carries an ephemeral endpoint.
 
   std::unique_ptr<listener> acceptor;
+  poll_budget spinning;            ///< Of blocking operations; asynchronous ones share their context's.
   std::shared_ptr<connection> end; ///< Shared with a thread that sleeps on its descriptors.
 
   // A connect that waits for room in the listener's backlog.

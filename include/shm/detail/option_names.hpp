@@ -11,6 +11,9 @@ inline constexpr int option_level = 0x53484d31;
 
 inline constexpr int option_socket_doorbell = 1; ///< int: wake the peer over the rendezvous socket
 inline constexpr int option_peer_credentials = 2; ///< peer_credentials, get only
+inline constexpr int option_busy_poll = 3; ///< int: microseconds
+
+inline constexpr int max_busy_poll = 1000000; ///< In microseconds.
 
 } // namespace detail
 } // namespace shm

@@ -126,12 +126,38 @@ public:
   /// Calls the socket's on_timer() not before @p when. Once; several are kept.
   void add_timer(socket_core& socket, clock::time_point when);
 
-  /// How long a socket without progress stays on the hot list.
-  clock::duration poll_budget() const noexcept { return poll_budget_; }
+  // --- how long sockets without progress stay on the hot list ---
+
+  /// The longest time for sockets that have no limit of their own.
+  clock::duration busy_poll() const noexcept { return clock::duration(busy_poll_.load(std::memory_order_relaxed)); }
+  void busy_poll(clock::duration longest) noexcept;
+
+  /// How much of such a time may be spent now: what spinning has brought to this context decides.
+  clock::duration spin_share(clock::duration longest) const noexcept;
+
+  /// Whether spinning can bring anything: not where one CPU has to run both sides.
+  bool may_spin() const noexcept { return cpus_ > 1; }
+  int cpus() const noexcept { return cpus_; }
+
+  /// What a visit to a hot socket found.
+  enum class heat : std::uint8_t
+  {
+    progress, ///< Operations are done.
+    started,  ///< Something was started since.
+    waiting,  ///< Nothing yet.
+    cold,     ///< Nothing for as long as may be spent: it sleeps now.
+    idle      ///< Nothing is pending, or the socket is closed.
+  };
 
 private:
   struct slot;
   struct timer;
+  struct spin_state;
+
+  operation* visit_hot(const clock::time_point* now);
+  void account_spin(bool progress, bool started, const clock::time_point* now);
+  void fell_asleep(bool in_vain);
+  void woken();
 
   void drain_epoll();
   void run_timers();
@@ -146,7 +172,9 @@ private:
   int epoll_ = -1;
   int timerfd_ = -1;
   long epoll_owner_ = 0; // process that created the epoll instance
-  clock::duration poll_budget_;
+  const int cpus_; // that may run us
+  std::atomic<clock::rep> busy_poll_;
+  std::atomic<unsigned> spin_level_; // what spin_ says, for any thread
 
   operation_inbox inbox_;           // done, from initiating functions
   std::atomic<bool> active_{false}; // the role is held or the task posted: somebody will look at the inbox
@@ -168,6 +196,7 @@ private:
   // Guarded by the poll role.
   bool look_ = false; // at the hot list, before more of what is ready: once in each slice
   std::vector<boost::intrusive_ptr<socket_core>> hot_;
+  std::unique_ptr<spin_state> spin_;
 };
 
 } // namespace detail

@@ -111,8 +111,9 @@ public:
   void native_non_blocking(bool mode, error_code& ec) noexcept;
 
   // --- for the reactor ---
-  /// Looks at the memory. @param done receives operations that are done. @returns whether to stay on the hot list.
-  bool poll_hot(operation_queue& done, reactor_core::clock::time_point now);
+  /// Looks at the memory. @param done receives operations that are done. @param now if the clock was read for this
+  /// visit: only then can the socket go to sleep.
+  reactor_core::heat poll_hot(operation_queue& done, const reactor_core::clock::time_point* now);
   void on_event(reactor_core::source from, bool hang_up);
   void on_timer();
   void abandon(operation_queue& abandoned);
@@ -126,10 +127,11 @@ private:
   void bind_locked(const socket_address& address, error_code& ec);
   void make_acceptor();
   bool pending() const noexcept;
-  void perform_all(operation_queue& done);
+  bool perform_all(operation_queue& done);
   bool look_again_armed(operation_queue& done);
   void wait_for_progress(operation_queue& done);
-  reactor_core::clock::duration spin_budget();
+  reactor_core::clock::duration busy_poll() const;
+  reactor_core::clock::duration limit_on_shared_cpu(reactor_core::clock::duration share);
   void end_sleep();
   void wake();
   void take_all(operation_queue& ops, const error_code& ec);
@@ -143,6 +145,8 @@ private:
   void establish(established&& end, error_code& ec);
   void end_connecting(bool connected);
 
+  template <typename Attempt>
+  bool spin(lock_type& lock, const deadline& limit, Attempt finished);
   template <typename Attempt>
   void block(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec, Attempt attempt);
   void sleep(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec);
