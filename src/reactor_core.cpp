@@ -24,6 +24,11 @@ namespace {
 constexpr unsigned passes_per_clock = 8;
 constexpr std::size_t few_sockets = 4;
 
+// How long io_context::poll() may go on while peers keep answering; and how soon the task comes back after it has left
+// the scheduler's queue for that: late enough that poll() does not see it.
+constexpr std::chrono::milliseconds longest_spell{10};
+constexpr std::chrono::microseconds length_of_break{20};
+
 constexpr int max_events = 64;
 constexpr std::uint64_t timer_data = ~std::uint64_t{0};
 
@@ -173,13 +178,33 @@ void reactor_core::epoll_readable()
     sink_.post_poll_task(true);
 }
 
-bool reactor_core::begin_polling(std::size_t& debt, bool& counted)
+// io_context::poll() returns when the scheduler's queue is empty, which it is not as long as the task puts itself there
+// again. So the task leaves the queue now and then, without arming the hot sockets, and comes back by the timer.
+bool reactor_core::takes_a_break(clock::time_point now) noexcept
+{
+  if (std::exchange(quiet_, false))
+    busy_since_ = now;
+  if (now - busy_since_ < longest_spell || hot_.empty() || debt_ != 0 || epoll_readable_ || !ready_.empty()
+      || !incoming_.empty() || !inbox_.empty())
+    return false;
+  active_.store(false, std::memory_order_seq_cst);
+  if (!inbox_.empty())
+  {
+    active_.store(true, std::memory_order_seq_cst);
+    return false;
+  }
+  quiet_ = true;
+  set_timer(now + length_of_break);
+  return true;
+}
+
+bool reactor_core::begin_polling(clock::time_point now, std::size_t& debt, bool& counted)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   counted = counted_;
   posted_ = counted_ = false;
   debt = std::exchange(debt_, 0);
-  if (polling_ || shut_down_)
+  if (polling_ || shut_down_ || takes_a_break(now))
     return false;
   polling_ = true;
   look_ = true;
@@ -371,6 +396,7 @@ void reactor_core::end_polling(bool holding, std::size_t debt)
     else
       post = !posted_ && !shut_down_
           && (debt_ != 0 || (!polling_ && (!ready_.empty() || !incoming_.empty() || !inbox_.empty())));
+    quiet_ = !polling_ && !posted_ && !post;
     if (post)
     {
       posted_ = true;

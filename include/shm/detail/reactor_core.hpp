@@ -72,8 +72,9 @@ public:
   // --- the poll task ---
 
   /// Takes the poll role. @param debt receives the completions not yet accounted for. @param counted receives whether
-  /// the task was posted as work. @returns false if another thread holds the role.
-  bool begin_polling(std::size_t& debt, bool& counted);
+  /// the task was posted as work. @returns false if another thread holds the role, or if the task is to leave the
+  /// scheduler's queue for a moment.
+  bool begin_polling(clock::time_point now, std::size_t& debt, bool& counted);
 
   /// Polls until an operation is done or the deadline has passed or nothing is left to poll. Holds the role.
   /// @returns the operation, or nullptr.
@@ -166,6 +167,7 @@ private:
   void take_news();
   bool needs_task() const noexcept;
   bool claim_post() noexcept;
+  bool takes_a_break(clock::time_point now) noexcept;
   void note_news() noexcept { news_.store(true, std::memory_order_release); }
 
   completion_sink& sink_;
@@ -192,6 +194,8 @@ private:
   bool counted_ = false; // and counts as work there
   bool epoll_readable_ = false;
   bool shut_down_ = false;
+  bool quiet_ = true;              // the task is neither running nor posted
+  clock::time_point busy_since_{}; // if not quiet
 
   // Guarded by the poll role.
   bool look_ = false; // at the hot list, before more of what is ready: once in each slice

@@ -111,7 +111,8 @@ private:
   {
     std::size_t debt = 0;
     bool counted = false;
-    const bool holding = core_.begin_polling(debt, counted);
+    const auto start = reactor_core::clock::now();
+    const bool holding = core_.begin_polling(start, debt, counted);
     for (; debt > 0; --debt)
       scheduler_.work_finished();
     if (!holding)
@@ -121,7 +122,7 @@ private:
       return;
     }
     poll_guard guard(*this, counted);
-    const auto deadline = reactor_core::clock::now() + slice;
+    const auto deadline = start + slice;
     while (operation* op = core_.poll(deadline))
     {
       core_.pause_polling(); // another thread may poll while handlers run
