@@ -15,11 +15,6 @@ namespace {
 
 constexpr char region_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', '\0'};
 
-bool same(const ring_geometry& a, const ring_geometry& b) noexcept
-{
-  return a.segment_size == b.segment_size && a.segment_count == b.segment_count;
-}
-
 } // namespace
 
 void connection_memory::map(const memfd& memory, boost::system::error_code& ec)
@@ -77,8 +72,8 @@ connection_memory connection_memory::attach(
     ec = error::protocol_error;
   else if (header.version != protocol_version)
     ec = error::version_mismatch;
-  else if (header.size != geometry.size() || !same(header.connector, geometry.connector)
-      || !same(header.acceptor, geometry.acceptor))
+  else if (header.size != geometry.size() || !(header.connector == geometry.connector)
+      || !(header.acceptor == geometry.acceptor))
     ec = error::protocol_error;
   if (ec)
     return connection_memory();

@@ -31,6 +31,11 @@ struct connection_geometry
   /// Bytes of the whole region.
   std::uint64_t size() const noexcept { return page_size + ring_size(connector) + ring_size(acceptor); }
 
+  bool operator==(const connection_geometry& other) const noexcept
+  {
+    return connector == other.connector && acceptor == other.acceptor;
+  }
+
   /// Bytes of one ring: its control segment and its data segments, in whole pages.
   static std::uint64_t ring_size(const ring_geometry& ring) noexcept
   {

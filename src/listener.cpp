@@ -12,7 +12,6 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <utility>
 
 namespace shm {
@@ -46,12 +45,6 @@ socket_address as_seen_from(const socket_address& listener, const socket_address
   result.size = sizeof(seen);
   std::memcpy(result.data, &seen, sizeof(seen));
   return result;
-}
-
-std::size_t identity_of(int memory) noexcept
-{
-  struct stat st;
-  return ::fstat(memory, &st) == 0 ? static_cast<std::size_t>(st.st_ino) : 0;
 }
 
 } // namespace
@@ -91,7 +84,7 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
   if (ec)
     return nullptr;
   const memfd memory(from.receiver.take_descriptor(0));
-  result->identity = identity_of(memory.native_handle());
+  result->identity = memory.identity();
   result->memory = connection_memory::attach(message->geometry, memory, ec);
   if (ec && ec.category() != error::get_category())
     ec = error::no_memory;

@@ -35,6 +35,9 @@ public:
   /// clients who come and go cannot keep it busy.
   bool more() const noexcept { return more_; }
 
+  /// Whether a client has connected whose HELLO is still to come.
+  bool expects_hello() const noexcept { return !clients_.empty(); }
+
   /// Whether next() gives a connection or an error; a connection that it finds is kept for next().
   bool ready(int socket, boost::system::error_code& ec);
 

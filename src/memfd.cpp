@@ -2,6 +2,8 @@
 // memfd_create(2), its seals, and the checks on a descriptor that claims to be one.
 #include "memfd.hpp"
 
+#include "tsan.hpp"
+
 #include <shm/error.hpp>
 
 #include <fcntl.h>
@@ -24,6 +26,12 @@ namespace {
 constexpr int required_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr int refused_seals = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
+bool has_right_seals(int fd) noexcept
+{
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & required_seals) == required_seals && (seals & refused_seals) == 0;
+}
+
 } // namespace
 
 memfd memfd::create(std::uint64_t size, boost::system::error_code& ec)
@@ -39,15 +47,18 @@ memfd memfd::create(std::uint64_t size, boost::system::error_code& ec)
     ec = last_error();
     return memfd();
   }
-  memfd result(static_cast<descriptor&&>(fd));
-  result.check(size, ec); // setting seals can silently do nothing
-  return ec ? memfd() : static_cast<memfd&&>(result);
+  // Setting seals can silently do nothing. Everything else about the memory is as it was asked for.
+  if (!has_right_seals(fd.get()))
+  {
+    ec = error::unsealed_memory;
+    return memfd();
+  }
+  return memfd(static_cast<descriptor&&>(fd));
 }
 
 void memfd::check(std::uint64_t size, boost::system::error_code& ec) const
 {
-  const int seals = ::fcntl(fd_.get(), F_GET_SEALS);
-  if (seals < 0 || (seals & required_seals) != required_seals || (seals & refused_seals) != 0)
+  if (!has_right_seals(fd_.get()))
   {
     ec = error::unsealed_memory;
     return;
@@ -64,6 +75,12 @@ void memfd::check(std::uint64_t size, boost::system::error_code& ec) const
     ec = error::protocol_error;
   else
     ec.clear();
+}
+
+std::size_t memfd::identity() const noexcept
+{
+  struct stat st;
+  return tsan_enabled && ::fstat(fd_.get(), &st) == 0 ? static_cast<std::size_t>(st.st_ino) : 0;
 }
 
 void memfd::allocate(std::uint64_t offset, std::uint64_t size, boost::system::error_code& ec) const

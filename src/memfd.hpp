@@ -8,6 +8,7 @@
 #include <boost/interprocess/detail/os_file_functions.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace shm {
@@ -29,6 +30,9 @@ public:
 
   /// Reserves the pages of a range now, so that touching them later cannot fail.
   void allocate(std::uint64_t offset, std::uint64_t size, boost::system::error_code& ec) const;
+
+  /// The same for every descriptor of this memory; for ThreadSanitizer, 0 without it.
+  std::size_t identity() const noexcept;
 
   int native_handle() const noexcept { return fd_.get(); }
   bool valid() const noexcept { return fd_.valid(); }

@@ -6,6 +6,7 @@
 #include "descriptor.hpp"
 #include "full_fence.hpp"
 #include "poll_budget.hpp"
+#include "prepared_connection.hpp"
 #include "spinning_threads.hpp"
 
 #include <boost/system/system_error.hpp>
@@ -94,7 +95,8 @@ reactor_core::reactor_core(completion_sink& sink)
     cpus_(usable_cpus()),
     busy_poll_(clock::duration(poll_budget::default_cap).count()),
     spin_level_(poll_budget::full),
-    spin_(std::make_unique<spin_state>())
+    spin_(std::make_unique<spin_state>()),
+    spare_(std::make_unique<spare_connection>())
 {
   descriptor epoll = create_epoll();
   timerfd_ = create_timer(epoll.get()).release();
@@ -123,12 +125,14 @@ void reactor_core::shutdown(operation_queue& abandoned)
   }
   hot_.clear(); // no thread runs the context any more
   spin_->place.leave();
+  spare_->clear();
   for (const auto& socket : sockets)
     socket->abandon(abandoned);
 }
 
 void reactor_core::recreate_epoll()
 {
+  spare_->clear(); // the parent has the same set
   std::vector<boost::intrusive_ptr<socket_core>> sockets;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -320,6 +324,8 @@ void reactor_core::account_spin(bool progress, bool started, const clock::time_p
     spin.last_progress = *now;
   else
   {
+    if (spare_->wanted())
+      spare_->refill(); // the peers of new connections have more to do than this takes
     spin.waited = spin.place.enter(cpus_);
     if (!spin.waited)
       spin_level_.store(0, std::memory_order_relaxed); // too many spin already: that says nothing about the peers

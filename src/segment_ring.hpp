@@ -69,6 +69,11 @@ struct ring_geometry
         && segment_count <= max_segment_count && (segment_count & (segment_count - 1)) == 0;
   }
 
+  bool operator==(const ring_geometry& other) const noexcept
+  {
+    return segment_size == other.segment_size && segment_count == other.segment_count;
+  }
+
   /// Bytes of all data segments together.
   std::uint64_t capacity() const noexcept { return std::uint64_t{segment_size} * segment_count; }
 };

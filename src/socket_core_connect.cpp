@@ -2,18 +2,17 @@
 // The connector's side of the handshake: find the listener, create the memory, send HELLO.
 #include <shm/detail/socket_core.hpp>
 
+#include "prepared_connection.hpp"
 #include "rendezvous.hpp"
 #include "sockaddr.hpp"
 #include "socket_name.hpp"
 #include "socket_state.hpp"
-#include "tsan.hpp"
 
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
 #include <fcntl.h>
 #include <new>
-#include <sys/stat.h>
 #include <time.h>
 #include <utility>
 
@@ -29,12 +28,6 @@ constexpr std::chrono::milliseconds first_pause{1};
 constexpr std::chrono::milliseconds longest_pause{50};
 constexpr std::chrono::seconds connect_timeout{120};
 
-std::size_t identity_of(const memfd& memory) noexcept
-{
-  struct stat st;
-  return tsan_enabled && ::fstat(memory.native_handle(), &st) == 0 ? static_cast<std::size_t>(st.st_ino) : 0;
-}
-
 // The endpoint that a wildcard means at either end of a connection within this machine; others are returned as they are.
 socket_address destination_of(const socket_address& address) noexcept
 {
@@ -42,25 +35,6 @@ socket_address destination_of(const socket_address& address) noexcept
   set_port(result, port_of(address));
   return result;
 }
-
-// Memory and doorbells of a new connection, for both sides.
-struct new_connection
-{
-  established end;
-  memfd memory;
-  descriptor acceptor_eventfd;
-  descriptor connector_eventfd;
-
-  new_connection(const connection_geometry& geometry, doorbell_kind kind, boost::system::error_code& ec)
-  {
-    end.memory = connection_memory::create(geometry, memory, ec);
-    if (!ec && kind == doorbell_kind::eventfd)
-      acceptor_eventfd = open_eventfd(ec);
-    if (!ec && kind == doorbell_kind::eventfd)
-      connector_eventfd = open_eventfd(ec);
-    end.identity = identity_of(memory);
-  }
-};
 
 } // namespace
 
@@ -84,26 +58,30 @@ void socket_core::send_own_hello(const socket_address& address, error_code& ec)
   const bool shared_eventfds = !state_->options.socket_doorbell() && peer_is_same_user(state_->socket.get());
   message.doorbell = shared_eventfds ? doorbell_kind::eventfd : doorbell_kind::socket;
 
-  new_connection made(message.geometry, message.doorbell, ec);
+  prepared_connection made = reactor_.spare().take(message.geometry, message.doorbell, ec);
   if (ec)
     return;
-  made.end.local = state_->local;
-  made.end.remote = address;
+  established end;
+  end.local = state_->local;
+  end.remote = address;
   if (is_ip(address))
   {
-    made.end.remote = destination_of(address);
-    made.end.local = destination_of(state_->local);
-    message.connector = made.end.local;
-    message.acceptor = made.end.remote;
+    end.remote = destination_of(address);
+    end.local = destination_of(state_->local);
+    message.connector = end.local;
+    message.acceptor = end.remote;
   }
-  const int descriptors[] = {made.memory.native_handle(), made.acceptor_eventfd.get(), made.connector_eventfd.get()};
+  const int descriptors[]
+      = {made.memory_descriptor.native_handle(), made.acceptor_eventfd.get(), made.connector_eventfd.get()};
   send_hello(state_->socket.get(), encode(message), descriptors, message.descriptors(), ec);
   if (ec)
     return;
+  end.identity = made.identity;
+  end.memory = std::move(made.memory);
   if (shared_eventfds)
-    made.end.bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
-  made.end.rendezvous = std::move(state_->socket);
-  establish(std::move(made.end), ec);
+    end.bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
+  end.rendezvous = std::move(state_->socket);
+  establish(std::move(end), ec);
 }
 
 // One attempt. Returns false if it is worth another one later; else ec tells the outcome.
@@ -264,13 +242,14 @@ void socket_core::make_pair(accepted_connection& a, accepted_connection& b, erro
   std::array<descriptor, 2> sockets = open_rendezvous_pair(ec);
   if (ec)
     return;
-  new_connection made(socket_options().geometry_for_connector(), doorbell_kind::eventfd, ec);
+  prepared_connection made
+      = prepared_connection::make(socket_options().geometry_for_connector(), doorbell_kind::eventfd, ec);
   if (ec)
     return;
   auto acceptor = std::make_unique<established>();
   acceptor->side = connection_side::acceptor;
-  acceptor->identity = made.end.identity;
-  acceptor->memory = connection_memory::attach(made.end.memory.geometry(), made.memory, ec);
+  acceptor->identity = made.identity;
+  acceptor->memory = connection_memory::attach(made.memory.geometry(), made.memory_descriptor, ec);
   descriptor bells[2];
   if (!ec)
   {
@@ -284,10 +263,13 @@ void socket_core::make_pair(accepted_connection& a, accepted_connection& b, erro
     return;
   acceptor->bell = doorbell(std::move(bells[1]), std::move(bells[0]));
   acceptor->rendezvous = std::move(sockets[1]);
-  made.end.bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
-  made.end.rendezvous = std::move(sockets[0]);
-  made.end.local = made.end.remote = acceptor->local = acceptor->remote = unbound_address(AF_UNIX);
-  a = accepted_connection(std::make_unique<established>(std::move(made.end)));
+  auto connector = std::make_unique<established>();
+  connector->identity = made.identity;
+  connector->memory = std::move(made.memory);
+  connector->bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
+  connector->rendezvous = std::move(sockets[0]);
+  connector->local = connector->remote = acceptor->local = acceptor->remote = unbound_address(AF_UNIX);
+  a = accepted_connection(std::move(connector));
   b = accepted_connection(std::move(acceptor));
 }
 

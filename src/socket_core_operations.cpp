@@ -142,6 +142,15 @@ reactor_core::heat socket_core::poll_hot(operation_queue& done, const reactor_co
   }
   if (!now)
     return heat::waiting;
+  if (!state_->end)
+  {
+    // An acceptor: for as long as a HELLO is due.
+    if (pending() && state_->acceptor && state_->acceptor->expects_hello()
+        && *now - last_progress_ < reactor_.spin_share(busy_poll()))
+      return heat::waiting;
+    hot_ = false;
+    return heat::idle;
+  }
   if (pending())
   {
     const auto waited = *now - last_progress_;
@@ -300,11 +309,20 @@ void socket_core::watch_new_clients()
     reactor_.add_timer(*this, reactor_core::clock::now());
     state_->timer = true;
   }
+  bool arrived = false;
   for (const int fd : state_->acceptor->take_new_clients())
   {
     error_code ignored; // looked at again with the next client
     watch(reactor_core::source::listener, fd, ignored);
     nudge_sleeper();
+    arrived = true;
+  }
+  // The HELLO follows so soon that going to sleep would take longer.
+  if (arrived && reactor_.may_spin() && busy_poll() != reactor_core::clock::duration::zero())
+  {
+    progress_ = true;
+    if (!std::exchange(hot_, true))
+      reactor_.add_hot(*this);
   }
 }
 

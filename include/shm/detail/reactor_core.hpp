@@ -18,6 +18,9 @@
 namespace shm {
 namespace detail {
 
+class socket_core;
+class spare_connection;
+
 /// Where operations go when they are done; implemented on top of Asio's scheduler.
 class completion_sink
 {
@@ -127,6 +130,9 @@ public:
   /// Calls the socket's on_timer() not before @p when. Once; several are kept.
   void add_timer(socket_core& socket, clock::time_point when);
 
+  /// A set of memory and doorbells that the next connect may use.
+  spare_connection& spare() noexcept { return *spare_; }
+
   // --- how long sockets without progress stay on the hot list ---
 
   /// The longest time for sockets that have no limit of their own.
@@ -201,6 +207,8 @@ private:
   bool look_ = false; // at the hot list, before more of what is ready: once in each slice
   std::vector<boost::intrusive_ptr<socket_core>> hot_;
   std::unique_ptr<spin_state> spin_;
+
+  std::unique_ptr<spare_connection> spare_;
 };
 
 } // namespace detail
