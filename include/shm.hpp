@@ -10,5 +10,6 @@
 #include <shm/error.hpp>
 #include <shm/peer_credentials.hpp>
 #include <shm/stream_protocol.hpp>
+#include <shm/zero_copy.hpp>
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -82,6 +83,7 @@ bool connection::receive_some(const mutable_view* views, std::size_t count, bool
 {
   ring_status status;
   n = peek ? reader_.peek(views, count, status) : reader_.read(views, count, status);
+  shown_ = peek ? shown_ : 0;
   if (n > 0)
   {
     tsan_observe(2 * identity_ + (side_ == connection_side::connector ? 1 : 0));
@@ -133,10 +135,9 @@ bool connection::try_receive(
   return true;
 }
 
-bool connection::try_send(
-    const const_view* views, std::size_t count, std::size_t& n, boost::system::error_code& ec) noexcept
+// Why nothing can be sent any more, or not now.
+bool connection::refuses_send(boost::system::error_code& ec) noexcept
 {
-  n = 0;
   if (failure_)
     ec = failure_;
   else if (send_shut_down_)
@@ -147,32 +148,135 @@ bool connection::try_send(
     reset_ = false;
   }
   else
+    return false;
+  prepared_ = 0;
+  return true;
+}
+
+bool connection::try_send(
+    const const_view* views, std::size_t count, std::size_t& n, boost::system::error_code& ec) noexcept
+{
+  n = 0;
+  if (refuses_send(ec))
+    return true;
+  if (prepared_ != 0)
   {
-    tsan_publish(2 * identity_ + (side_ == connection_side::connector ? 0 : 1));
-    ring_status status;
-    if (count == 0 || views->size < copy_choice::measured_size || shares_cpu_)
-      n = writer_.write(views, count, status);
-    else
-    {
-      const auto start = std::chrono::steady_clock::now();
-      writer_.streaming(copies_.streaming());
-      n = writer_.write(views, count, status);
-      writer_.streaming(false);
-      if (n >= copy_choice::measured_size)
-        copies_.note(n, std::chrono::steady_clock::now() - start);
-    }
-    if (n > 0)
-    {
-      ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
-      ec.clear();
-      return true;
-    }
-    if (status == ring_status::ok)
-      return false;
+    ec = boost::asio::error::in_progress;
+    return true;
+  }
+  tsan_publish(2 * identity_ + (side_ == connection_side::connector ? 0 : 1));
+  ring_status status;
+  if (count == 0 || views->size < copy_choice::measured_size || shares_cpu_)
+    n = writer_.write(views, count, status);
+  else
+  {
+    const auto start = std::chrono::steady_clock::now();
+    writer_.streaming(copies_.streaming());
+    n = writer_.write(views, count, status);
+    writer_.streaming(false);
+    if (n >= copy_choice::measured_size)
+      copies_.note(n, std::chrono::steady_clock::now() - start);
+  }
+  if (n > 0)
+  {
+    ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
+    ec.clear();
+    return true;
+  }
+  if (status == ring_status::ok)
+    return false;
+  corrupted();
+  ec = failure_;
+  return true;
+}
+
+bool connection::prepare(std::size_t n, mutable_view& space, boost::system::error_code& ec) noexcept
+{
+  space = {nullptr, 0};
+  ec.clear();
+  if (refuses_send(ec))
+    return true;
+  ring_status status;
+  space = writer_.space(status);
+  if (status == ring_status::corrupted)
+  {
+    corrupted();
+    ec = failure_;
+    return true;
+  }
+  space.size = prepared_ = std::min(n, space.size);
+  return prepared_ != 0 || n == 0;
+}
+
+void connection::commit(std::size_t n, boost::system::error_code& ec) noexcept
+{
+  ec.clear();
+  if (refuses_send(ec))
+    return;
+  if (n > prepared_)
+  {
+    ec = boost::asio::error::invalid_argument;
+    return;
+  }
+  prepared_ = 0;
+  if (n == 0)
+    return;
+  tsan_publish(2 * identity_ + (side_ == connection_side::connector ? 0 : 1));
+  writer_.publish(n);
+  ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
+}
+
+bool connection::look_once(const_view& view, boost::system::error_code& ec) noexcept
+{
+  ring_status status;
+  view = reader_.data(status);
+  tell_of_freed_segment();
+  shown_ = view.size;
+  if (status == ring_status::corrupted)
+  {
     corrupted();
     ec = failure_;
   }
+  if (view.size > 0)
+    tsan_observe(2 * identity_ + (side_ == connection_side::connector ? 1 : 0));
+  return view.size > 0 || ec;
+}
+
+bool connection::look(const_view& view, boost::system::error_code& ec) noexcept
+{
+  view = {nullptr, 0};
+  ec = failure_;
+  if (failure_ || look_once(view, ec))
+    return true;
+  boost::system::error_code end;
+  if (!end_of_stream(end))
+    return false;
+  // As in try_receive().
+  if (look_once(view, ec))
+    return true;
+  reset_ = false;
+  ec = end;
   return true;
+}
+
+void connection::consume(std::size_t n, boost::system::error_code& ec) noexcept
+{
+  ec = failure_;
+  if (failure_)
+    return;
+  if (n > shown_)
+  {
+    ec = boost::asio::error::invalid_argument;
+    return;
+  }
+  shown_ -= n;
+  if (n == 0)
+    return;
+  ring_status status = ring_status::ok;
+  reader_.consume(n, status);
+  tell_of_freed_segment();
+  if (status == ring_status::corrupted)
+    corrupted(); // what was consumed is; the next look reports it
 }
 
 // Looking at the ring can leave a segment that has been read before.
@@ -224,6 +328,7 @@ void connection::shutdown_send() noexcept
   if (send_shut_down_)
     return;
   send_shut_down_ = true;
+  prepared_ = 0;
   writer_.shut_down();
   ring_sleeper(send_control_.reader_wait, reader_wait_rung_);
 }

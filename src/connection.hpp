@@ -57,6 +57,22 @@ public:
   /// Writes what fits. @returns false if nothing does; else @p n bytes were taken or @p ec says why not.
   bool try_send(const const_view* views, std::size_t count, std::size_t& n, boost::system::error_code& ec) noexcept;
 
+  /// Free space in the ring, at most @p n bytes, to be written to and then committed. Until then sends are refused
+  /// with in_progress. @returns false if there is none; else @p space is not empty, or @p ec says why not.
+  bool prepare(std::size_t n, mutable_view& space, boost::system::error_code& ec) noexcept;
+
+  /// Publishes bytes at the beginning of what was prepared, and gives up the rest. @param ec invalid_argument if
+  /// there are more of them than were prepared; then the preparation stays.
+  void commit(std::size_t n, boost::system::error_code& ec) noexcept;
+
+  /// Unread bytes in the ring. @returns false if there are none; else @p view is not empty, or @p ec says why, or
+  /// neither: the end of the stream.
+  bool look(const_view& view, boost::system::error_code& ec) noexcept;
+
+  /// Frees bytes at the beginning of what look() has shown last. @param ec invalid_argument if there are more of them
+  /// than were shown; a read hides what was shown before.
+  void consume(std::size_t n, boost::system::error_code& ec) noexcept;
+
   bool readable() noexcept; ///< Whether try_receive() would return true.
   bool writable() noexcept; ///< Whether try_send() would return true.
   bool failed() const noexcept { return failure_.failed() || hung_up_; }
@@ -98,6 +114,8 @@ public:
   std::uint64_t receive_capacity() const noexcept;
 
 private:
+  bool refuses_send(boost::system::error_code& ec) noexcept;
+  bool look_once(const_view& view, boost::system::error_code& ec) noexcept;
   bool receive_some(const mutable_view* views, std::size_t count, bool peek, std::size_t& n,
       boost::system::error_code& ec) noexcept;
   bool end_of_stream(boost::system::error_code& ec) noexcept;
@@ -127,6 +145,9 @@ private:
   std::uint64_t writer_wait_ = 0;       // what our wait word for space holds
   std::uint64_t reader_wait_rung_ = 0;  // the peer's sleep for data that was rung last
   std::uint64_t writer_wait_rung_ = 0;  // the peer's sleep for space that was rung last
+
+  std::size_t prepared_ = 0; // bytes of space that the program writes to
+  std::size_t shown_ = 0;    // bytes of data that the program looks at
 
   reply_parser replies_;
   boost::system::error_code failure_;   // ends everything: corrupted, refused

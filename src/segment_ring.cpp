@@ -102,6 +102,33 @@ bool ring_writer::segment_free(ring_status& status) noexcept
   return newest_ - oldest_ + 1 < geometry_.segment_count;
 }
 
+mutable_view ring_writer::space(ring_status& status) noexcept
+{
+  status = ring_status::ok;
+  const bool next = position_ == limit_;
+  if (next && !segment_free(status))
+    return {nullptr, 0};
+  const std::size_t slot = slot_of(newest_ + (next ? 1 : 0), geometry_);
+  const std::size_t room = next ? geometry_.segment_size : static_cast<std::size_t>(limit_ - position_);
+  return {data_ + slot * geometry_.segment_size + (geometry_.segment_size - room), room};
+}
+
+void ring_writer::publish(std::size_t n) noexcept
+{
+  const bool next = position_ == limit_;
+  const std::uint64_t number = newest_ + (next ? 1 : 0);
+  position_ += n;
+  // Release: partner is the reader's acquire of end. Without it the reader could see the new end and old bytes.
+  control_->end[slot_of(number, geometry_)].store(position_, std::memory_order_release);
+  if (!next)
+    return;
+  newest_ = number;
+  limit_ += geometry_.segment_size;
+  // Release: partner is the reader's acquire of newest. Without it the reader could enter the segment and find
+  // the end that the slot had a lap ago.
+  control_->newest.store(newest_, std::memory_order_release);
+}
+
 std::size_t ring_writer::write(const const_view* views, std::size_t count, ring_status& status) noexcept
 {
   status = ring_status::ok;
@@ -109,27 +136,12 @@ std::size_t ring_writer::write(const const_view* views, std::size_t count, ring_
   std::size_t total = 0;
   while (!from.done())
   {
-    const bool next = position_ == limit_;
-    if (next && !segment_free(status))
+    const mutable_view to = space(status);
+    if (to.size == 0)
       break;
-    const std::uint64_t number = newest_ + (next ? 1 : 0);
-    const std::uint64_t limit = limit_ + (next ? geometry_.segment_size : 0);
-    const std::size_t slot = slot_of(number, geometry_);
-    const std::size_t room = static_cast<std::size_t>(limit - position_);
-    const std::size_t n
-        = copy_in(from, data_ + slot * geometry_.segment_size + (geometry_.segment_size - room), room, streaming_);
-    position_ += n;
+    const std::size_t n = copy_in(from, static_cast<unsigned char*>(to.data), to.size, streaming_);
+    publish(n);
     total += n;
-    // Release: partner is the reader's acquire of end. Without it the reader could see the new end and old bytes.
-    control_->end[slot].store(position_, std::memory_order_release);
-    if (next)
-    {
-      newest_ = number;
-      limit_ = limit;
-      // Release: partner is the reader's acquire of newest. Without it the reader could enter the segment and find
-      // the end that the slot had a lap ago.
-      control_->newest.store(newest_, std::memory_order_release);
-    }
   }
   return total;
 }
@@ -219,22 +231,37 @@ bool ring_reader::readable(ring_status& status) noexcept
   return status == ring_status::ok;
 }
 
+const_view ring_reader::data(ring_status& status) noexcept
+{
+  if (!readable(status))
+    return {nullptr, 0};
+  const unsigned char* segment = data_ + slot_of(oldest_, geometry_) * geometry_.segment_size;
+  const std::size_t from = geometry_.segment_size - static_cast<std::size_t>(limit_ - position_);
+  return {segment + from, static_cast<std::size_t>(end_ - position_)};
+}
+
+void ring_reader::consume(std::size_t n, ring_status& status) noexcept
+{
+  position_ += n;
+  // Release: partner is unread()'s acquire; orders our loads of the data before it for whoever looks at the ring.
+  control_->begin[slot_of(oldest_, geometry_)].store(position_, std::memory_order_release);
+  if (position_ == limit_)
+    leave_segment(status);
+}
+
 std::size_t ring_reader::read(const mutable_view* views, std::size_t count, ring_status& status) noexcept
 {
   status = ring_status::ok;
   view_cursor<mutable_view> to(views, count);
   std::size_t total = 0;
-  while (!to.done() && readable(status))
+  while (!to.done())
   {
-    const unsigned char* segment = data_ + slot_of(oldest_, geometry_) * geometry_.segment_size;
-    const std::size_t from = geometry_.segment_size - static_cast<std::size_t>(limit_ - position_);
-    const std::size_t n = copy_out(to, segment + from, static_cast<std::size_t>(end_ - position_));
-    position_ += n;
+    const const_view from = data(status);
+    if (from.size == 0)
+      break;
+    const std::size_t n = copy_out(to, static_cast<const unsigned char*>(from.data), from.size);
+    consume(n, status);
     total += n;
-    // Release: partner is unread()'s acquire; orders our loads of the data before it for whoever looks at the ring.
-    control_->begin[slot_of(oldest_, geometry_)].store(position_, std::memory_order_release);
-    if (position_ == limit_)
-      leave_segment(status);
   }
   return total;
 }

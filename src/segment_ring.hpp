@@ -95,6 +95,12 @@ public:
   /// Copies as much of the views as there is room for and publishes it. @returns the bytes taken.
   std::size_t write(const const_view* views, std::size_t count, ring_status& status) noexcept;
 
+  /// The free space behind the last byte written, in one piece: empty if there is none.
+  mutable_view space(ring_status& status) noexcept;
+
+  /// Publishes that many bytes, which have been written to the beginning of space(). At most its size.
+  void publish(std::size_t n) noexcept;
+
   /// Whether write() would take at least one byte.
   bool writable(ring_status& status) noexcept;
 
@@ -134,6 +140,12 @@ public:
 
   /// As read(), but the data stays.
   std::size_t peek(const mutable_view* views, std::size_t count, ring_status& status) noexcept;
+
+  /// The unread bytes, as many as lie in one piece: empty if there are none.
+  const_view data(ring_status& status) noexcept;
+
+  /// Frees that many bytes at the beginning of data(). At most its size.
+  void consume(std::size_t n, ring_status& status) noexcept;
 
   /// The number of bytes that can be read at once.
   std::size_t available(ring_status& status) noexcept;

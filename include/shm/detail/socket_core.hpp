@@ -22,6 +22,7 @@
 namespace shm {
 namespace detail {
 
+class connection;
 struct socket_state;
 
 /// The queues of a socket's pending operations, and what each waits for.
@@ -100,6 +101,13 @@ public:
   bool try_accept(accepted_connection& accepted, operation& op);
   bool try_connect(const socket_address& address, operation& op);
 
+  // --- buffers in the shared memory; none of these blocks ---
+  mutable_view prepare(std::size_t n, error_code& ec);
+  void commit(std::size_t n, error_code& ec);
+  /// @returns an empty view without an error at the end of the stream.
+  const_view look(error_code& ec);
+  void consume(std::size_t n, error_code& ec);
+
   // --- state ---
   void shutdown(shutdown_direction what, error_code& ec);
   std::size_t available(error_code& ec) const;
@@ -151,6 +159,7 @@ private:
   void block(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec, Attempt attempt);
   void sleep(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec);
   void nudge_sleeper() noexcept;
+  connection* connected(error_code& ec) const;
 
   reactor_core& reactor_;
   mutable std::mutex mutex_;            // guards what follows

@@ -8,6 +8,7 @@
 #include <shm/detail/set_eof.hpp>
 #include <shm/detail/socket_core.hpp>
 #include <shm/detail/timed_operations.hpp>
+#include <shm/detail/zero_copy_operations.hpp>
 
 #include <boost/asio/detail/socket_option.hpp>
 #include <boost/asio/detail/socket_types.hpp>
@@ -239,6 +240,43 @@ public:
   {
     if (check(impl, ec))
       impl.core_->connect(to_address(command.peer), command.until, ec);
+    return ec;
+  }
+
+  error_code io_control(implementation_type& impl, prepare_space& command, error_code& ec)
+  {
+    command.space = boost::asio::mutable_buffer();
+    if (check(impl, ec))
+    {
+      const mutable_view view = impl.core_->prepare(command.size, ec);
+      command.space = boost::asio::mutable_buffer(view.data, view.size);
+    }
+    return ec;
+  }
+
+  error_code io_control(implementation_type& impl, commit_space& command, error_code& ec)
+  {
+    if (check(impl, ec))
+      impl.core_->commit(command.size, ec);
+    return ec;
+  }
+
+  error_code io_control(implementation_type& impl, look_at_data& command, error_code& ec)
+  {
+    command.data = boost::asio::const_buffer();
+    if (check(impl, ec))
+    {
+      const const_view view = impl.core_->look(ec);
+      command.data = boost::asio::const_buffer(view.data, view.size);
+      set_eof(view.size, ec);
+    }
+    return ec;
+  }
+
+  error_code io_control(implementation_type& impl, consume_data& command, error_code& ec)
+  {
+    if (check(impl, ec))
+      impl.core_->consume(command.size, ec);
     return ec;
   }
 
