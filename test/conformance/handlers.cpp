@@ -246,4 +246,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(exception_leaves_run_and_nothing_is_lost, Protocol
   BOOST_TEST(!second.ec);
 }
 
+// Handlers that their executor runs have their exceptions kept for them by Asio until the operation is over.
+BOOST_TEST_DECORATOR(*boost::unit_test::label("one_thread"))
+BOOST_AUTO_TEST_CASE_TEMPLATE(exceptions_of_handlers_on_an_executor_leave_run_one_at_a_time, Protocol, transports)
+{
+  asio::io_context context;
+  connected_pair<Protocol> pair(context);
+  asio::strand<asio::io_context::executor_type> strand(context.get_executor());
+  std::array<char, 4> data{};
+  for (int i = 0; i != 4; ++i)
+    pair.client.async_read_some(
+        asio::buffer(&data[static_cast<std::size_t>(i)], 1),
+        asio::bind_executor(strand, [i](error_code, std::size_t) { throw i; }));
+  asio::write(pair.server, asio::buffer("1234", 4));
+  for (int i = 0; i != 4; ++i)
+    BOOST_CHECK_EXCEPTION(run_out(context), int, [i](int thrown) { return thrown == i; });
+}
+
 BOOST_AUTO_TEST_SUITE_END()

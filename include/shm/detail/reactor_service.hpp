@@ -9,6 +9,8 @@
 #include <shm/detail/socket_operation.hpp>
 
 #include <boost/asio/detail/scheduler.hpp>
+#include <boost/asio/detail/thread_context.hpp>
+#include <boost/asio/detail/thread_info_base.hpp>
 #include <boost/asio/execution_context.hpp>
 
 #include <chrono>
@@ -122,6 +124,7 @@ private:
       return;
     }
     poll_guard guard(*this, counted);
+    auto* const this_thread = boost::asio::detail::thread_context::top_of_thread_call_stack();
     const auto deadline = start + slice;
     while (operation* op = core_.poll(deadline))
     {
@@ -131,6 +134,7 @@ private:
       {
         ++guard.completed_;
         to_asio(op)->complete(owner, boost::system::error_code(), 0);
+        this_thread->rethrow_pending_exception(); // of a handler with an executor of its own
         if (scheduler_.stopped() || (handlers % handlers_per_clock == 0 && reactor_core::clock::now() >= deadline))
           return;
       }
