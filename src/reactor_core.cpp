@@ -87,6 +87,7 @@ struct reactor_core::spin_state
   bool asleep = false;   // the last hot socket went to sleep
   clock::time_point last_progress{};
   clock::time_point now{};
+  clock::time_point slice_start{};
 };
 
 reactor_core::reactor_core(completion_sink& sink)
@@ -212,6 +213,7 @@ bool reactor_core::begin_polling(clock::time_point now, std::size_t& debt, bool&
     return false;
   polling_ = true;
   look_ = true;
+  spin_->slice_start = now;
   return true;
 }
 
@@ -255,14 +257,17 @@ operation* reactor_core::poll(clock::time_point deadline)
   {
     if (news_.load(std::memory_order_acquire))
       take_news();
-    if (!std::exchange(look_, false))
+    const bool first = std::exchange(look_, false);
+    if (!first)
       if (operation* op = take_ready())
         return op;
     if (hot_.empty())
       return take_ready();
-    clock::time_point now;
-    const bool look_at_clock = spin_->passes++ % passes_per_clock == 0 || hot_.size() > few_sockets;
-    if (look_at_clock)
+    // The first look of a slice always comes with the time: however slow looking is, it must not keep sockets from
+    // going to sleep.
+    clock::time_point now = spin_->slice_start;
+    const bool look_at_clock = first || spin_->passes++ % passes_per_clock == 0 || hot_.size() > few_sockets;
+    if (look_at_clock && !first)
     {
       now = clock::now();
       if (now >= deadline)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // A program that waits uses no CPU: it makes no context switch while nothing happens.
 #define BOOST_TEST_MODULE idle
+#include "raw_client.hpp"
 #include "socket_test.hpp"
 
 #include <thread>
@@ -18,6 +19,14 @@ long voluntary_switches_of_this_thread()
   rusage usage{};
   BOOST_TEST_REQUIRE(::getrusage(RUSAGE_THREAD, &usage) == 0);
   return usage.ru_nvcsw;
+}
+
+std::chrono::microseconds cpu_time_of_this_thread()
+{
+  rusage usage{};
+  BOOST_TEST_REQUIRE(::getrusage(RUSAGE_THREAD, &usage) == 0);
+  return std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+      + std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 } // namespace
@@ -89,6 +98,24 @@ BOOST_AUTO_TEST_CASE(pending_accept_sleeps)
   const long before = voluntary_switches_of_this_thread();
   context.run_for(std::chrono::milliseconds(300));
   BOOST_TEST(voluntary_switches_of_this_thread() - before <= 3);
+  BOOST_TEST(!accepted.done());
+}
+
+// A client that connects and says nothing is waited for by looking for a moment, and then asleep.
+BOOST_AUTO_TEST_CASE(accept_sleeps_while_a_client_is_silent)
+{
+  asio::io_context context;
+  const std::string path = unused_path();
+  tcp::acceptor acceptor(context, tcp::endpoint(path));
+  completion accepted;
+  tcp::socket server(context);
+  acceptor.async_accept(server, accepted.handler());
+  context.run_for(std::chrono::milliseconds(5));
+  const raw_client silent(path);
+  context.run_for(std::chrono::milliseconds(20));
+  const auto before = cpu_time_of_this_thread();
+  context.run_for(std::chrono::milliseconds(300));
+  BOOST_TEST((cpu_time_of_this_thread() - before < std::chrono::milliseconds(100)));
   BOOST_TEST(!accepted.done());
 }
 
