@@ -175,8 +175,9 @@ bool connection::try_send(
     n = writer_.write(views, count, status);
     writer_.streaming(false);
     if (n >= copy_choice::measured_size)
-      copies_.note(n, std::chrono::steady_clock::now() - start);
+      copies_.note(n, start, std::chrono::steady_clock::now(), waited_for_space_);
   }
+  waited_for_space_ = n == 0;
   if (n > 0)
   {
     ring_sleeper(send_control_.reader_wait, reader_wait_rung_);

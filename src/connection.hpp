@@ -138,6 +138,7 @@ private:
   std::uint64_t own_cpu_value_ = 0; // what own_cpu_ holds
   bool shares_cpu_ = false; // as shares_cpu_with_peer() found last
   copy_choice copies_;
+  bool waited_for_space_ = false; // since the last write
   ring_writer writer_;
   ring_reader reader_;
 

@@ -37,6 +37,18 @@ private:
   std::size_t size_ = 0;
 };
 
+/// Whether there is no byte in a sequence. Looks no further than the first one: taking the next buffer of a composed
+/// sequence can cost more than sending it.
+template <typename Buffer, typename BufferSequence>
+bool all_empty(const BufferSequence& buffers)
+{
+  const auto end = boost::asio::buffer_sequence_end(buffers);
+  for (auto it = boost::asio::buffer_sequence_begin(buffers); it != end; ++it)
+    if (Buffer(*it).size() != 0)
+      return false;
+  return true;
+}
+
 using mutable_views = buffer_views<mutable_view, boost::asio::mutable_buffer>;
 using const_views = buffer_views<const_view, boost::asio::const_buffer>;
 

@@ -9,6 +9,7 @@
 #include <shm/detail/socket_operation.hpp>
 
 #include <boost/asio/detail/bind_handler.hpp>
+#include <boost/asio/detail/buffer_sequence_adapter.hpp>
 #include <boost/asio/detail/handler_alloc_helpers.hpp>
 #include <boost/asio/detail/handler_work.hpp>
 
@@ -38,6 +39,10 @@ public:
   static bool do_perform(operation& base, socket_core& socket)
   {
     auto& op = static_cast<receive_operation&>(base);
+    if constexpr (!boost::asio::detail::buffer_sequence_adapter<boost::asio::mutable_buffer,
+                      MutableBufferSequence>::is_single_buffer)
+      if (!socket.may_receive())
+        return false; // so that each look at the memory does not walk through the buffers
     const mutable_views views(op.buffers_);
     const bool done = socket.try_receive(views.data(), views.size(), op.peek_, op);
     if (done)

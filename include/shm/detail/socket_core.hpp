@@ -95,6 +95,7 @@ public:
   bool start(operation_kind kind, operation& op);
 
   // For operations' perform functions, which run with the mutex held; all return whether the operation is done.
+  bool may_receive();
   bool try_receive(const mutable_view* views, std::size_t count, bool peek, operation& op);
   bool try_send(const const_view* views, std::size_t count, operation& op);
   bool try_wait(operation_kind kind, operation& op);
@@ -168,6 +169,7 @@ private:
   bool closed_ = false;
   bool hot_ = false;      // on the reactor's hot list
   bool progress_ = false; // since the last visit of the poll task
+  unsigned vain_visits_ = 0; // of the poll task, since the last progress
   reactor_core::clock::time_point last_progress_{};
 };
 

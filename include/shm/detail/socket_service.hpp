@@ -76,7 +76,7 @@ public:
     else
     {
       using op = send_operation<ConstBufferSequence, Handler, IoExecutor>;
-      const bool nothing = const_views(buffers).size() == 0;
+      const bool nothing = all_empty<boost::asio::const_buffer>(buffers);
       start<op>(impl, operation_kind::send, flags, nothing, "async_send", handler, io_ex, buffers);
     }
   }
@@ -115,7 +115,7 @@ public:
     else
     {
       using op = receive_operation<MutableBufferSequence, Handler, IoExecutor>;
-      const bool nothing = mutable_views(buffers).size() == 0;
+      const bool nothing = all_empty<boost::asio::mutable_buffer>(buffers);
       start<op>(impl, operation_kind::receive, flags, nothing, "async_receive", handler, io_ex, buffers,
           this->peek(flags));
     }
