@@ -148,7 +148,11 @@ public:
       return bound_name();
     bind_file(socket, place, ec);
     if (!ec)
+    {
       identify(place, result.socket_file_, ec);
+      if (ec)
+        ::unlinkat(place.directory, place.name.c_str(), 0);
+    }
     if (ec)
     {
       ::unlinkat(directory_.get(), lock.c_str(), 0);

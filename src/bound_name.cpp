@@ -65,6 +65,7 @@ void bound_name::release(boost::system::error_code& ec)
   const directory_guard guard(own.get(), ec);
   if (ec)
     return;
+  lock.reset(); // first: it may be the last descriptor that the process is allowed; nobody binds the name meanwhile
   const descriptor again(::openat(directory.get(), lock_file_.path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   if (!again.valid())
   {
@@ -72,7 +73,6 @@ void bound_name::release(boost::system::error_code& ec)
     ec = last_error();
     return;
   }
-  lock.reset();
   try_lock(again.get(), ec);
   if (ec == boost::asio::error::address_in_use)
   {

@@ -106,6 +106,9 @@ public:
   bool shares_cpu_with_peer() noexcept;
 
   bool hung_up() const noexcept { return hung_up_; }
+  /// Ends the connection as the destructor does; nothing but that may follow.
+  void close_rendezvous() noexcept { rendezvous_.reset(); }
+
   int rendezvous() const noexcept { return rendezvous_.get(); }
   int own_doorbell() const noexcept { return bell_.own(); }
   const socket_address& local() const noexcept { return local_; }

@@ -7,11 +7,14 @@
 #include <boost/interprocess/exceptions.hpp>
 
 #include <cstring>
+#include <sys/mman.h>
 #include <utility>
 
 namespace shm {
 namespace detail {
 namespace {
+
+constexpr std::uint64_t first_pages = sizeof(control_segment) + page_size;
 
 constexpr char region_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', '\0'};
 
@@ -39,11 +42,11 @@ connection_memory connection_memory::create(
   connection_memory result;
   result.geometry_ = geometry;
   memory = memfd::create(geometry.size(), ec);
+  // With the first page of data, so that the first message of a side does not wait for the kernel to clear it.
   if (!ec)
-    memory.allocate(0, page_size + sizeof(control_segment), ec);
+    memory.allocate(0, page_size + first_pages, ec);
   if (!ec)
-    memory.allocate(
-        page_size + connection_geometry::ring_size(geometry.connector), sizeof(control_segment), ec);
+    memory.allocate(page_size + connection_geometry::ring_size(geometry.connector), first_pages, ec);
   if (!ec)
     result.map(memory, ec);
   if (ec)
@@ -80,6 +83,15 @@ connection_memory connection_memory::attach(
   // Release: partner is attached()'s acquire; whoever sees the mark may rely on the checks above having passed.
   result.header().attached.store(1, std::memory_order_release);
   return result;
+}
+
+void connection_memory::populate() const noexcept
+{
+#ifdef MADV_POPULATE_WRITE
+  // A kernel that cannot do this maps the pages when they are touched.
+  ::madvise(base(), page_size + first_pages, MADV_POPULATE_WRITE);
+  ::madvise(&acceptor_control(), first_pages, MADV_POPULATE_WRITE);
+#endif
 }
 
 control_segment& connection_memory::connector_control() const noexcept

@@ -86,7 +86,8 @@ class connection_memory
 public:
   connection_memory() = default;
 
-  /// Creates a region in new memory, its control pages allocated; @p memory receives the descriptor to hand on.
+  /// Creates a region in new memory, with its control pages and the first page of data of each side allocated;
+  /// @p memory receives the descriptor to hand on.
   static connection_memory create(const connection_geometry& geometry, memfd& memory, boost::system::error_code& ec);
 
   /// Maps a region that the peer created. @p geometry comes from its HELLO and is valid(); memory and header are
@@ -94,6 +95,9 @@ public:
   /// mapping failed.
   static connection_memory attach(
       const connection_geometry& geometry, const memfd& memory, boost::system::error_code& ec);
+
+  /// Maps what the first messages touch, all of it at once.
+  void populate() const noexcept;
 
   control_segment& connector_control() const noexcept;
   control_segment& acceptor_control() const noexcept;

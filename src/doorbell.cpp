@@ -3,11 +3,11 @@
 #include "doorbell.hpp"
 
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace shm {
@@ -23,16 +23,18 @@ descriptor open_eventfd(boost::system::error_code& ec)
   return fd;
 }
 
+// What /proc says about a descriptor takes longer to find out than all else in accepting a connection. Of what has no
+// file system of its own, an eventfd alone takes a number that changes nothing.
 bool is_eventfd(int fd) noexcept
 {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || (flags & O_NONBLOCK) == 0)
     return false;
-  char link[32];
-  char target[32] = {};
-  std::snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-  const ssize_t n = ::readlink(link, target, sizeof(target) - 1);
-  return n > 0 && std::strcmp(target, "anon_inode:[eventfd]") == 0;
+  struct statfs system;
+  if (::fstatfs(fd, &system) != 0 || system.f_type != ANON_INODE_FS_MAGIC)
+    return false;
+  const std::uint64_t nothing = 0;
+  return ::write(fd, &nothing, sizeof(nothing)) == static_cast<ssize_t>(sizeof(nothing));
 }
 
 void ring_eventfd(int fd) noexcept

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <netinet/in.h>
+#include <new>
 #include <sys/socket.h>
 #include <utility>
 
@@ -21,6 +22,11 @@ namespace {
 // Clients without a complete HELLO: as many are kept, for as long; a correct client sends it right after connecting.
 constexpr std::size_t max_clients = 64;
 constexpr std::chrono::seconds max_silence{5};
+
+// With more than these silent, looking at them takes too long; and a HELLO that comes so soon was worth looking for.
+constexpr std::size_t few_clients = 4;
+constexpr std::chrono::microseconds soon{100};
+constexpr unsigned most_doubt = 255;
 
 // Clients that are taken out of the backlog in one go without any being a connection.
 constexpr int max_attempts = 16;
@@ -111,8 +117,15 @@ std::unique_ptr<established> listener::advance(client& from, bool& finished)
   if (!finished)
     return nullptr;
   std::unique_ptr<established> result;
-  if (!ec)
-    result = validate(from, ec);
+  try
+  {
+    if (!ec)
+      result = validate(from, ec);
+  }
+  catch (const std::bad_alloc&)
+  {
+    ec = error::no_memory;
+  }
   if (ec)
     send_refused(from.socket.get(), ec);
   return result;
@@ -129,7 +142,11 @@ std::unique_ptr<established> listener::look_at_clients()
     {
       forget(*it);
       if (result)
+      {
         result->rendezvous = std::move(it->socket);
+        if (now - it->since < soon)
+          doubt_ = skipped_ = 0;
+      }
       it = clients_.erase(it);
     }
     else
@@ -175,11 +192,33 @@ std::unique_ptr<established> listener::next(int socket, boost::system::error_cod
       clients_.pop_front();
     }
     const int socket_of_client = next.socket.get();
+    new_clients_.reserve(new_clients_.size() + 1); // no client stays behind that nobody knows to watch
     clients_.push_back(std::move(next));
     new_clients_.push_back(socket_of_client);
   }
   more_ = true;
   return nullptr;
+}
+
+bool listener::expects_few() const noexcept
+{
+  return !clients_.empty() && clients_.size() <= few_clients;
+}
+
+bool listener::worth_looking() noexcept
+{
+  if (!expects_few())
+    return false;
+  if (skipped_ >= doubt_)
+    return true;
+  ++skipped_;
+  return false;
+}
+
+void listener::looked_in_vain() noexcept
+{
+  doubt_ = std::min(2 * doubt_ + 1, most_doubt);
+  skipped_ = 0;
 }
 
 bool listener::ready(int socket, boost::system::error_code& ec)

@@ -38,6 +38,14 @@ public:
   /// Whether a client has connected whose HELLO is still to come.
   bool expects_hello() const noexcept { return !clients_.empty(); }
 
+  /// Whether they are so few that looking takes no time.
+  bool expects_few() const noexcept;
+
+  /// Whether to begin to look for the HELLO of a newcomer instead of waiting for an event: ever less often after it was
+  /// in vain.
+  bool worth_looking() noexcept;
+  void looked_in_vain() noexcept;
+
   /// Whether next() gives a connection or an error; a connection that it finds is kept for next().
   bool ready(int socket, boost::system::error_code& ec);
 
@@ -76,6 +84,8 @@ private:
   std::vector<int> new_clients_;
   std::unique_ptr<established> kept_;
   bool more_ = false;
+  unsigned doubt_ = 0;   // after looking in vain: so many newcomers are not looked for
+  unsigned skipped_ = 0; // of them
   forget_function forget_ = nullptr;
   void* forget_context_ = nullptr;
 };

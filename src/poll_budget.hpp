@@ -23,12 +23,8 @@ class poll_budget
 public:
   using duration = std::chrono::steady_clock::duration;
 
-  /// What the outcomes are measured against. A doorbell's way between cores takes some 25 us on a virtual machine;
-  /// twice that is worth waiting for.
+  /// A doorbell's way between cores takes some 25 us on a virtual machine; twice that is worth waiting for.
   static constexpr duration default_cap = std::chrono::microseconds(50);
-
-  /// @param cap A spin that ends before half of it pays.
-  explicit poll_budget(duration cap = default_cap) noexcept : cap_(cap) {}
 
   /// How much of a cap may be spent spinning now; nothing instead of very little.
   duration share_of(duration cap) const noexcept { return share_of(cap, level_); }
@@ -42,10 +38,10 @@ public:
   unsigned level() const noexcept { return level_; }
   static constexpr unsigned full = 32;
 
-  /// There was progress after so long a spin.
-  void spin_ended(duration after) noexcept
+  /// There was progress after so long a spin. @param cap A spin that ends before half of it pays.
+  void spin_ended(duration after, duration cap) noexcept
   {
-    if (after > cap_ / 2)
+    if (after > cap / 2)
       return spin_failed();
     paid_ = std::min(paid_ + 1, often);
     if (paid_ == often)
@@ -57,17 +53,17 @@ public:
   {
     if (paid_ < often)
     {
-      level_ = share_of(cap_, level_ / 2) == duration::zero() ? 0 : level_ / 2;
+      level_ = share_of(default_cap, level_ / 2) == duration::zero() ? 0 : level_ / 2;
       doubt_ = std::min(2 * doubt_ + 1, most_doubt);
     }
     paid_ = short_sleeps_ = 0;
   }
 
   /// The peer ended a sleep, so long after the last progress. Both sides may have slept, one after the other: each
-  /// adds the time of its wake-up.
-  void sleep_ended(duration blocked) noexcept
+  /// adds the time of its wake-up. @param cap A spin of that time might have ended the sleep.
+  void sleep_ended(duration blocked, duration cap) noexcept
   {
-    if (level_ == full || blocked > cap_ + wake_ups)
+    if (level_ == full || blocked > cap + wake_ups)
       return;
     if (++short_sleeps_ <= doubt_)
       return;
@@ -81,7 +77,6 @@ private:
   static constexpr unsigned often = 4;
   static constexpr unsigned most_doubt = 255;
 
-  duration cap_;
   unsigned level_ = full;
   unsigned paid_ = 0;         // spins since the last one in vain
   unsigned doubt_ = 0;        // how many short sleeps it takes to try again

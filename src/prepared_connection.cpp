@@ -57,8 +57,18 @@ void spare_connection::refill() noexcept
   prepared_connection made = prepared_connection::make(geometry_, kind_, ec);
   if (ec)
     return; // the next connect will report it, if it lasts
+  made.memory.populate();
   spare_ = std::move(made);
   owner_ = ::getpid();
+}
+
+bool spare_connection::expire(clock::time_point now) noexcept
+{
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (spare_ && now - taken_ < idle_time)
+    return false;
+  spare_.reset();
+  return true;
 }
 
 void spare_connection::clear() noexcept

@@ -49,8 +49,15 @@ public:
   /// Frees the spare set.
   void clear() noexcept;
 
-private:
   using clock = std::chrono::steady_clock;
+
+  /// So long a spare set is kept without another connect.
+  static constexpr std::chrono::milliseconds idle_time{100};
+
+  /// Frees the spare set if nobody has connected for so long. @returns false if it is kept.
+  bool expire(clock::time_point now) noexcept;
+
+private:
 
   std::atomic<bool> wanted_{false};
   std::mutex mutex_; // guards what follows

@@ -12,6 +12,9 @@
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+#include <new>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -30,8 +33,19 @@ constexpr std::size_t few_sockets = 4;
 constexpr std::chrono::milliseconds longest_spell{10};
 constexpr std::chrono::microseconds length_of_break{20};
 
+// Closed connections that wait to be freed.
+constexpr std::size_t max_retired = 8;
+
+// Sockets for which there is room from the first on.
+constexpr std::size_t min_room = 8;
+
 constexpr int max_events = 64;
+
+// Timers that are taken at a time: what is due must not depend on memory that may be used up.
+constexpr std::size_t max_due = 16;
 constexpr std::uint64_t timer_data = ~std::uint64_t{0};
+
+constexpr auto never = reactor_core::clock::time_point::max();
 
 // Event data: generation, slot, source.
 constexpr unsigned source_bits = 2;
@@ -81,6 +95,8 @@ struct reactor_core::spin_state
 {
   poll_budget budget;
   spinning_thread place; // while sockets are hot
+  clock::duration cap = poll_budget::default_cap;        // the longest time that a hot socket may spend
+  clock::duration cap_of_pass = clock::duration::zero(); // the same of those seen in this pass
   unsigned passes = 0;
   bool progress = false; // since the clock was read last
   bool waited = false;   // the clock was read since the last progress
@@ -96,9 +112,13 @@ reactor_core::reactor_core(completion_sink& sink)
     cpus_(usable_cpus()),
     busy_poll_(clock::duration(poll_budget::default_cap).count()),
     spin_level_(poll_budget::full),
+    spare_end_(never),
+    timer_set_(never),
     spin_(std::make_unique<spin_state>()),
     spare_(std::make_unique<spare_connection>())
 {
+  retired_.reserve(max_retired);
+  hot_.reserve(min_room); // one at least: see move_to_hot()
   descriptor epoll = create_epoll();
   timerfd_ = create_timer(epoll.get()).release();
   epoll_ = epoll.release();
@@ -120,6 +140,7 @@ void reactor_core::shutdown(operation_queue& abandoned)
       if (s.socket)
         sockets.push_back(s.socket);
     abandoned.push(ready_);
+    active_.store(false, std::memory_order_seq_cst); // see push_ready()
     inbox_.take_all(abandoned);
     incoming_.clear();
     timers_.clear();
@@ -127,13 +148,19 @@ void reactor_core::shutdown(operation_queue& abandoned)
   hot_.clear(); // no thread runs the context any more
   spin_->place.leave();
   spare_->clear();
+  free_retired();
   for (const auto& socket : sockets)
     socket->abandon(abandoned);
 }
 
+void reactor_core::prepare_fork() noexcept
+{
+  spare_->clear(); // of one set, both processes would make a connection
+}
+
 void reactor_core::recreate_epoll()
 {
-  spare_->clear(); // the parent has the same set
+  spin_->place.after_fork();
   std::vector<boost::intrusive_ptr<socket_core>> sockets;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -147,8 +174,8 @@ void reactor_core::recreate_epoll()
     for (slot& s : slots_)
       if (s.socket)
         sockets.push_back(s.socket);
-    if (!timers_.empty())
-      set_timer(clock::now());
+    timer_set_ = never;
+    set_next_timer();
   }
   for (const auto& socket : sockets)
     socket->register_again();
@@ -199,7 +226,8 @@ bool reactor_core::takes_a_break(clock::time_point now) noexcept
     return false;
   }
   quiet_ = true;
-  set_timer(now + length_of_break);
+  break_end_ = now + length_of_break;
+  set_next_timer();
   return true;
 }
 
@@ -217,17 +245,32 @@ bool reactor_core::begin_polling(clock::time_point now, std::size_t& debt, bool&
   return true;
 }
 
+// Without memory for a longer list, some wait until others have left it. To be called with the mutex held.
+void reactor_core::move_to_hot() noexcept
+{
+  const std::size_t wanted = hot_.size() + incoming_.size();
+  try
+  {
+    if (wanted > hot_.capacity())
+      hot_.reserve(std::max(wanted, 2 * hot_.capacity()));
+  }
+  catch (const std::bad_alloc&)
+  {
+  }
+  const auto room = static_cast<std::ptrdiff_t>(std::min(incoming_.size(), hot_.capacity() - hot_.size()));
+  std::move(incoming_.begin(), incoming_.begin() + room, std::back_inserter(hot_));
+  incoming_.erase(incoming_.begin(), incoming_.begin() + room);
+}
+
 // What has happened since the last look, but for the hot sockets themselves.
 void reactor_core::take_news()
 {
   bool drain = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    hot_.reserve(hot_.size() + incoming_.size()); // a throw would leave half of them behind
-    std::move(incoming_.begin(), incoming_.end(), std::back_inserter(hot_));
-    incoming_.clear();
+    move_to_hot();
     drain = std::exchange(epoll_readable_, false);
-    news_.store(!ready_.empty(), std::memory_order_relaxed);
+    news_.store(!ready_.empty() || !incoming_.empty(), std::memory_order_relaxed);
   }
   if (drain)
     drain_epoll();
@@ -241,13 +284,21 @@ operation* reactor_core::take_ready()
   operation* first = older ? nullptr : done.pop();
   if (done.empty() && !older)
     return first;
-  // What is left over must not stay with this thread while a handler runs.
-  std::lock_guard<std::mutex> lock(mutex_);
-  ready_.push(done);
-  if (!first)
-    first = ready_.pop();
-  if (!ready_.empty())
-    note_news();
+  // What is left over must not stay with this thread while a handler runs: the task may have gone past it already.
+  bool post = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ready_.push(done);
+    if (!first)
+      first = ready_.pop();
+    if (!ready_.empty())
+    {
+      note_news();
+      post = claim_post();
+    }
+  }
+  if (post)
+    sink_.post_poll_task(true);
   return first;
 }
 
@@ -286,6 +337,7 @@ operation* reactor_core::visit_hot(const clock::time_point* now)
   bool progress = false;
   bool started = false;
   bool cold = false;
+  spin_->cap_of_pass = clock::duration::zero();
   for (std::size_t i = 0; i < hot_.size();)
   {
     const heat found = hot_[i]->poll_hot(done, now);
@@ -303,13 +355,20 @@ operation* reactor_core::visit_hot(const clock::time_point* now)
   account_spin(progress, started, now);
   if (hot_.empty())
     fell_asleep(cold);
-  operation* const first = done.pop();
-  if (!done.empty())
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ready_.push(done);
+  if (done.empty())
+    return nullptr;
+  // Those that were done before come first, for they may be of the same socket.
+  const bool older = !inbox_.empty() || news_.load(std::memory_order_acquire);
+  operation* first = older ? nullptr : done.pop();
+  if (!older && done.empty())
+    return first;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  inbox_.take_all(ready_);
+  ready_.push(done);
+  if (!first)
+    first = ready_.pop();
+  if (!ready_.empty())
     note_news();
-  }
   return first;
 }
 
@@ -319,21 +378,25 @@ void reactor_core::account_spin(bool progress, bool started, const clock::time_p
   if (progress && spin.waited)
   {
     spin.waited = false;
-    spin.budget.spin_ended(spin.now - spin.last_progress);
+    spin.budget.spin_ended(spin.now - spin.last_progress, spin.cap);
   }
   spin.progress = spin.progress || progress || started;
   if (!now)
     return;
   spin.now = *now;
+  if (spin.cap_of_pass != clock::duration::zero())
+    spin.cap = std::max<clock::duration>(spin.cap_of_pass, poll_budget::default_cap);
   if (std::exchange(spin.progress, false))
     spin.last_progress = *now;
   else
   {
     if (spare_->wanted())
-      spare_->refill(); // the peers of new connections have more to do than this takes
+      keep_spare(); // the peers of new connections have more to do than this takes
+    if (has_retired_.load(std::memory_order_relaxed))
+      free_retired();
     spin.waited = spin.place.enter(cpus_);
-    if (!spin.waited)
-      spin_level_.store(0, std::memory_order_relaxed); // too many spin already: that says nothing about the peers
+    // Too many spin already: that says nothing about the peers.
+    spin_level_.store(spin.waited ? spin.budget.level() : 0, std::memory_order_relaxed);
   }
 }
 
@@ -355,7 +418,7 @@ void reactor_core::woken()
   spin_state& spin = *spin_;
   if (!std::exchange(spin.asleep, false))
     return;
-  spin.budget.sleep_ended(clock::now() - spin.last_progress);
+  spin.budget.sleep_ended(clock::now() - spin.last_progress, spin.cap);
   spin_level_.store(spin.budget.level(), std::memory_order_relaxed);
 }
 
@@ -364,8 +427,9 @@ void reactor_core::busy_poll(clock::duration longest) noexcept
   busy_poll_.store(longest.count(), std::memory_order_relaxed);
 }
 
-reactor_core::clock::duration reactor_core::spin_share(clock::duration longest) const noexcept
+reactor_core::clock::duration reactor_core::spin_share(clock::duration longest) noexcept
 {
+  spin_->cap_of_pass = std::max(spin_->cap_of_pass, longest);
   return may_spin() ? poll_budget::share_of(longest, spin_level_.load(std::memory_order_relaxed))
                     : clock::duration::zero();
 }
@@ -399,6 +463,8 @@ void reactor_core::end_polling(bool holding, std::size_t debt)
     debt_ += debt;
     if (holding)
       polling_ = false;
+    if (!polling_)
+      spin_->place.leave(); // nobody may come back: the program may have stopped the context
     active_.store(polling_ || posted_, std::memory_order_seq_cst);
     // Who holds the role looks at the hot list; a debt must reach the scheduler even if another thread polls. The
     // inbox is looked at after active_ is told: see operation_inbox.
@@ -416,20 +482,66 @@ void reactor_core::end_polling(bool holding, std::size_t debt)
   }
   if (post)
     sink_.post_poll_task(false); // the thread is on its way back to the scheduler
+  if (has_retired_.load(std::memory_order_relaxed))
+    free_retired();
+}
+
+void reactor_core::retire(std::shared_ptr<connection>&& closed) noexcept
+{
+  const std::shared_ptr<connection> full = std::move(closed); // freed without the lock
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if ((polling_ || posted_) && retired_.size() != max_retired)
+  {
+    retired_.push_back(full);
+    has_retired_.store(true, std::memory_order_relaxed);
+  }
+}
+
+void reactor_core::free_retired() noexcept
+{
+  for (;;)
+  {
+    std::shared_ptr<connection> last; // freed without the lock
+    const std::lock_guard<std::mutex> lock(mutex_);
+    has_retired_.store(retired_.size() > 1, std::memory_order_relaxed);
+    if (retired_.empty())
+      return;
+    last = std::move(retired_.back());
+    retired_.pop_back();
+  }
 }
 
 void reactor_core::push_ready(operation& op)
 {
   inbox_.push(op);
+  look_at_inbox();
+}
+
+void reactor_core::push_ready(operation_queue& done)
+{
+  if (done.empty())
+    return;
+  while (operation* op = done.pop())
+    inbox_.push(*op);
+  look_at_inbox();
+}
+
+void reactor_core::look_at_inbox()
+{
   if (active_.load(std::memory_order_seq_cst))
     return;
   bool post = false;
+  operation_queue late;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     post = claim_post();
+    if (shut_down_)
+      inbox_.take_all(late);
   }
   if (post)
     sink_.post_poll_task(true);
+  if (!late.empty())
+    sink_.post(late); // the scheduler destroys them: started while the context is destroyed
 }
 
 reactor_core::socket_id reactor_core::add_socket(socket_core& socket)
@@ -439,8 +551,15 @@ reactor_core::socket_id reactor_core::add_socket(socket_core& socket)
   if (free_slots_.empty())
   {
     index = static_cast<std::uint32_t>(slots_.size());
+    if (slots_.size() == slots_.capacity())
+    {
+      // So that nothing is allocated, and nothing can fail, when a socket is removed or becomes hot.
+      const std::size_t room = std::max(min_room, 2 * slots_.size());
+      free_slots_.reserve(room);
+      incoming_.reserve(room);
+      slots_.reserve(room);
+    }
     slots_.emplace_back();
-    free_slots_.reserve(slots_.capacity()); // so that remove_socket() allocates nothing
   }
   else
   {
@@ -457,6 +576,7 @@ void reactor_core::remove_socket(socket_id id) noexcept
   std::lock_guard<std::mutex> lock(mutex_);
   const std::uint32_t index = static_cast<std::uint32_t>(id & ((1u << slot_bits) - 1));
   gone.swap(slots_[index].socket);
+  incoming_.erase(std::remove(incoming_.begin(), incoming_.end(), gone), incoming_.end());
   ++slots_[index].generation;
   free_slots_.push_back(index);
 }
@@ -494,7 +614,7 @@ void reactor_core::add_hot(socket_core& socket)
     std::lock_guard<std::mutex> lock(mutex_);
     if (shut_down_)
       return;
-    incoming_.emplace_back(&socket);
+    incoming_.emplace_back(&socket); // never allocates: a socket is here once at most, and has a slot
     note_news();
     post = claim_post();
   }
@@ -526,8 +646,17 @@ void reactor_core::drain_epoll()
   } while (n == max_events);
 }
 
-void reactor_core::set_timer(clock::time_point when) noexcept
+// Sets the timer to what comes next. To be called with the mutex held.
+void reactor_core::set_next_timer() noexcept
 {
+  clock::time_point when = spare_end_;
+  for (const timer& t : timers_)
+    when = std::min(when, t.when);
+  if (quiet_ && !hot_.empty()) // nobody has the role, so nobody changes the list
+    when = std::min(when, break_end_);
+  if (when >= timer_set_)
+    return; // it will look again when it expires
+  timer_set_ = when;
   const auto ns = std::max<std::chrono::nanoseconds::rep>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch()).count(), 1);
   itimerspec spec{};
@@ -541,32 +670,48 @@ void reactor_core::add_timer(socket_core& socket, clock::time_point when)
   std::lock_guard<std::mutex> lock(mutex_);
   if (shut_down_)
     return;
-  const bool first
-      = std::all_of(timers_.begin(), timers_.end(), [when](const timer& t) { return when < t.when; });
   timers_.push_back({when, &socket});
-  if (first)
-    set_timer(when);
+  set_next_timer();
+}
+
+// The program connects often: another set is made, and given up if it stays unused.
+void reactor_core::keep_spare() noexcept
+{
+  spare_->refill();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (spare_end_ != never)
+    return;
+  spare_end_ = clock::now() + spare_connection::idle_time;
+  set_next_timer();
 }
 
 void reactor_core::run_timers()
 {
-  std::vector<timer> due;
+  std::uint64_t expirations;
+  const ssize_t n = ::read(timerfd_, &expirations, sizeof(expirations));
+  static_cast<void>(n);
+  const clock::time_point now = clock::now();
+  for (;;)
   {
-    std::lock_guard<std::mutex> lock(mutex_);
-    std::uint64_t expirations;
-    const ssize_t n = ::read(timerfd_, &expirations, sizeof(expirations));
-    static_cast<void>(n);
-    const clock::time_point now = clock::now();
-    const auto late = std::partition(timers_.begin(), timers_.end(), [now](const timer& t) { return t.when > now; });
-    std::move(late, timers_.end(), std::back_inserter(due));
-    timers_.erase(late, timers_.end());
-    if (!timers_.empty())
-      set_timer(std::min_element(timers_.begin(), timers_.end(), [](const timer& a, const timer& b) {
-        return a.when < b.when;
-      })->when);
+    std::array<boost::intrusive_ptr<socket_core>, max_due> due;
+    std::size_t count = 0;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      timer_set_ = never;
+      if (spare_end_ <= now)
+        spare_end_ = spare_->expire(now) ? never : now + spare_connection::idle_time;
+      const auto late = std::partition(timers_.begin(), timers_.end(), [now](const timer& t) { return t.when > now; });
+      const auto kept = static_cast<std::size_t>(late - timers_.begin());
+      for (; timers_.size() != kept && count != max_due; timers_.pop_back())
+        due[count++] = std::move(timers_.back().socket);
+      if (count != max_due)
+        set_next_timer();
+    }
+    for (std::size_t i = 0; i != count; ++i)
+      due[i]->on_timer();
+    if (count != max_due)
+      return;
   }
-  for (const timer& t : due)
-    t.socket->on_timer();
 }
 
 } // namespace detail

@@ -25,6 +25,32 @@ namespace detail {
 
 namespace asio_error = boost::asio::error;
 
+namespace {
+
+bound_name try_bind(int socket, socket_address& local, bool v6_only, boost::system::error_code& ec)
+try
+{
+  return bind_name(socket, local, v6_only, ec);
+}
+catch (const std::bad_alloc&)
+{
+  ec = asio_error::no_memory;
+  return bound_name();
+}
+
+// The kernel binds a socket once. One that was bound before something else failed could not be bound again.
+void renew_if_named(descriptor& socket)
+{
+  sockaddr_un name{};
+  socklen_t size = sizeof(name);
+  boost::system::error_code failed;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 && size <= sizeof(sa_family_t))
+    return;
+  socket = open_rendezvous_socket(failed); // if there is none, the next bind or connect asks again
+}
+
+} // namespace
+
 socket_core::socket_core(reactor_core& reactor, int family) : reactor_(reactor), state_(new socket_state)
 {
   state_->family = family;
@@ -39,9 +65,21 @@ socket_core::pointer socket_core::open(reactor_core& reactor, int family, error_
   descriptor fd = open_rendezvous_socket(ec);
   if (ec)
     return nullptr;
-  pointer result(new socket_core(reactor, family));
-  result->state_->socket = std::move(fd);
+  pointer result = make(reactor, family, ec);
+  if (result)
+    result->state_->socket = std::move(fd);
   return result;
+}
+
+socket_core::pointer socket_core::make(reactor_core& reactor, int family, error_code& ec)
+try
+{
+  return new socket_core(reactor, family);
+}
+catch (const std::bad_alloc&)
+{
+  ec = asio_error::no_memory;
+  return nullptr;
 }
 
 socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int native_handle, error_code& ec)
@@ -74,7 +112,9 @@ socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int 
     ec = last_error();
     return nullptr;
   }
-  pointer result(new socket_core(reactor, family));
+  pointer result = make(reactor, family, ec);
+  if (!result)
+    return nullptr;
   socket_state& state = *result->state_;
   const socket_address local = name_of_listener(native_handle, family, ec);
   const bool named = local.size > unbound_address(AF_UNIX).size && is_ip(local) == (family != AF_UNIX);
@@ -91,10 +131,7 @@ socket_core::pointer socket_core::assign(reactor_core& reactor, int family, int 
         && size > offsetof(sockaddr_un, sun_path);
   }
   if (!ec && listening)
-  {
-    result->make_acceptor();
-    result->watch(reactor_core::source::listener, native_handle, ec);
-  }
+    result->make_acceptor(native_handle, ec);
   if (ec)
   {
     error_code ignored;
@@ -149,6 +186,11 @@ void socket_core::tear_down()
   state.socket.reset();
   error_code ignored; // what is left behind is stale and replaced by the next bind
   state.name.release(ignored);
+  if (state.end && state.end.use_count() == 1)
+  {
+    state.end->close_rendezvous(); // the peer is told now; the memory takes longer
+    reactor_.retire(std::move(state.end));
+  }
   state.end.reset();
   reactor_.remove_socket(state.id);
 }
@@ -165,7 +207,7 @@ void socket_core::close(error_code& ec)
     take_all(ops, asio_error::operation_aborted);
     tear_down();
   }
-  reactor_.sink().post(ops);
+  reactor_.push_ready(ops);
 }
 
 void socket_core::abandon(operation_queue& abandoned)
@@ -203,7 +245,7 @@ int socket_core::release(error_code& ec)
     state_->name.leave();
     tear_down();
   }
-  reactor_.sink().post(ops);
+  reactor_.push_ready(ops);
   return fd;
 }
 
@@ -251,10 +293,18 @@ void socket_core::bind_locked(const socket_address& address, error_code& ec)
     ec = wrong_family(state_->family, address);
   else
   {
-    socket_address local = address;
-    bound_name name = bind_name(state_->socket.get(), local, state_->options.v6_only(), ec);
-    if (ec)
+    // A connect that failed may have found no descriptor for another socket.
+    if (!state_->socket.valid())
+      state_->socket = open_rendezvous_socket(ec);
+    if (!state_->socket.valid())
       return;
+    socket_address local = address;
+    bound_name name = try_bind(state_->socket.get(), local, state_->options.v6_only(), ec);
+    if (ec)
+    {
+      renew_if_named(state_->socket);
+      return;
+    }
     state_->name = std::move(name);
     state_->local = local;
     state_->bound = true;
@@ -284,18 +334,23 @@ void socket_core::listen(int backlog, error_code& ec)
     ec = last_error();
     return;
   }
-  if (state_->acceptor)
-    return;
-  watch(reactor_core::source::listener, state_->socket.get(), ec);
-  if (!ec)
-    make_acceptor();
+  if (!state_->acceptor)
+    make_acceptor(state_->socket.get(), ec);
 }
 
-void socket_core::make_acceptor()
+void socket_core::make_acceptor(int socket, error_code& ec)
+try
 {
-  state_->acceptor = std::make_unique<listener>(state_->local);
-  state_->acceptor->on_forget(
+  auto made = std::make_unique<listener>(state_->local);
+  made->on_forget(
       [](void* reactor, int fd) { static_cast<reactor_core*>(reactor)->remove_descriptor(fd); }, &reactor_);
+  watch(reactor_core::source::listener, socket, ec);
+  if (!ec)
+    state_->acceptor = std::move(made);
+}
+catch (const std::bad_alloc&)
+{
+  ec = asio_error::no_memory;
 }
 
 socket_address socket_core::local_address(error_code& ec) const
@@ -329,7 +384,14 @@ void socket_core::set_option(int level, int name, const void* data, std::size_t 
   if (closed_)
     ec = asio_error::bad_descriptor;
   else
-    state_->options.set(level, name, data, size, ec);
+    try
+    {
+      state_->options.set(level, name, data, size, ec);
+    }
+    catch (const std::bad_alloc&)
+    {
+      ec = asio_error::no_memory;
+    }
 }
 
 void socket_core::get_option(int level, int name, void* data, std::size_t& size, error_code& ec) const

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <poll.h>
 #include <time.h>
 #include <utility>
@@ -57,6 +58,7 @@ void socket_core::nudge_sleeper() noexcept
 
 // Waits until something may have changed, or the deadline is past. Spurious returns are possible.
 void socket_core::sleep(lock_type& lock, operation_kind kind, const deadline& until, error_code& ec)
+try
 {
   socket_state& state = *state_;
   if (state.sleeper)
@@ -107,6 +109,10 @@ void socket_core::sleep(lock_type& lock, operation_kind kind, const deadline& un
     end->on_rendezvous((polled[1].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
   wake(); // asynchronous operations sleep on the same doorbell
 }
+catch (const std::bad_alloc&)
+{
+  ec = asio_error::no_memory; // for the list of descriptors
+}
 
 // Looks at the memory for as long as that promises something. Returns whether the operation is finished.
 template <typename Attempt>
@@ -127,7 +133,7 @@ bool socket_core::spin(lock_type& lock, const deadline& limit, Attempt finished)
     now = reactor_core::clock::now();
     if (finished())
     {
-      state_->spinning.spin_ended(now - start);
+      state_->spinning.spin_ended(now - start, busy_poll());
       return true;
     }
   } while (now < end);
@@ -175,7 +181,7 @@ void socket_core::block(lock_type& lock, operation_kind kind, const deadline& un
     const auto asleep_since = reactor_core::clock::now();
     sleep(lock, kind, limit, ec);
     if (!closed_ && state_->end)
-      state_->spinning.sleep_ended(reactor_core::clock::now() - asleep_since);
+      state_->spinning.sleep_ended(reactor_core::clock::now() - asleep_since, busy_poll());
     if (ec || finished())
       return;
     if (too_late())

@@ -208,16 +208,32 @@ bool socket_core::try_connect(const socket_address& address, operation& op)
   {
     if (now < state.connect_deadline)
     {
-      if (!state.timer)
-        reactor_.add_timer(*this, now + state.pause);
-      state.timer = true;
-      state.pause = std::min(2 * state.pause, longest_pause);
-      return false;
+      if (call_later(now + state.pause))
+      {
+        state.pause = std::min(2 * state.pause, longest_pause);
+        return false;
+      }
+      op.ec_ = asio_error::no_memory;
     }
-    op.ec_ = asio_error::timed_out;
+    else
+      op.ec_ = asio_error::timed_out;
   }
   end_connecting(!op.ec_);
   return true;
+}
+
+// Has on_timer() called once, not before that time. Returns whether there is memory for it.
+bool socket_core::call_later(reactor_core::clock::time_point when)
+try
+{
+  if (!state_->timer)
+    reactor_.add_timer(*this, when);
+  state_->timer = true;
+  return true;
+}
+catch (const std::bad_alloc&)
+{
+  return false;
 }
 
 void socket_core::on_timer()
@@ -234,10 +250,11 @@ void socket_core::on_timer()
     if (state_->end && pending())
       wait_for_progress(done); // operations that were started behind the connect
   }
-  reactor_.sink().post(done);
+  reactor_.push_ready(done);
 }
 
 void socket_core::make_pair(accepted_connection& a, accepted_connection& b, error_code& ec)
+try
 {
   std::array<descriptor, 2> sockets = open_rendezvous_pair(ec);
   if (ec)
@@ -271,6 +288,10 @@ void socket_core::make_pair(accepted_connection& a, accepted_connection& b, erro
   connector->local = connector->remote = acceptor->local = acceptor->remote = unbound_address(AF_UNIX);
   a = accepted_connection(std::move(connector));
   b = accepted_connection(std::move(acceptor));
+}
+catch (const std::bad_alloc&)
+{
+  ec = asio_error::no_memory;
 }
 
 } // namespace detail

@@ -20,6 +20,9 @@ namespace {
 // On one CPU with the peer: enough for an end of the connection that this very thread serves too, and no more.
 constexpr reactor_core::clock::duration shared_cpu_budget = std::chrono::microseconds(2);
 
+// How often an acceptor looks at clients that the epoll instance had no room for.
+constexpr std::chrono::milliseconds unwatched_pause{10};
+
 // So often a socket is looked at before it goes to sleep, whatever the clock says.
 constexpr unsigned fewest_visits = 64;
 
@@ -94,7 +97,6 @@ void socket_core::wake()
 
 bool socket_core::start(operation_kind kind, operation& op)
 {
-  completion_sink& sink = reactor_.sink();
   operation_queue done;
   {
     const lock_type lock(mutex_);
@@ -106,11 +108,11 @@ bool socket_core::start(operation_kind kind, operation& op)
     }
     if (queue.empty() && op.perform(*this))
       return true;
-    sink.work_started();
+    reactor_.sink().work_started();
     queue.push(op);
     wait_for_progress(done);
   }
-  sink.post(done);
+  reactor_.push_ready(done);
   return false;
 }
 
@@ -132,6 +134,8 @@ reactor_core::heat socket_core::poll_hot(operation_queue& done, const reactor_co
   const lock_type lock(mutex_);
   if (closed_)
     return heat::idle;
+  if (!state_->end && !now)
+    return heat::waiting; // an acceptor looks by system calls
   const bool completed = perform_all(done);
   ++vain_visits_;
   if (progress_)
@@ -150,9 +154,11 @@ reactor_core::heat socket_core::poll_hot(operation_queue& done, const reactor_co
   if (!state_->end)
   {
     // An acceptor: for as long as a HELLO is due.
-    if (pending() && state_->acceptor && state_->acceptor->expects_hello()
+    if (pending() && state_->acceptor && state_->acceptor->expects_few()
         && *now - last_progress_ < reactor_.spin_share(busy_poll()))
       return heat::waiting;
+    if (state_->acceptor && state_->acceptor->expects_hello())
+      state_->acceptor->looked_in_vain();
     hot_ = false;
     return heat::idle;
   }
@@ -196,7 +202,7 @@ void socket_core::on_event(reactor_core::source from, bool hang_up)
     else if (state_->acceptor)
       perform_all(done);
   }
-  reactor_.sink().post(done);
+  reactor_.push_ready(done);
 }
 
 void socket_core::take_all(operation_queue& ops, const error_code& ec)
@@ -223,7 +229,7 @@ void socket_core::cancel()
     if (state_->end)
       end_sleep();
   }
-  reactor_.sink().post(ops);
+  reactor_.push_ready(ops);
 }
 
 void socket_core::cancel_by_key(operation_kind kind, void* key)
@@ -253,7 +259,7 @@ void socket_core::cancel_by_key(operation_kind kind, void* key)
     if (state_->end && !pending())
       end_sleep();
   }
-  reactor_.sink().post(cancelled);
+  reactor_.push_ready(cancelled);
 }
 
 // Whether it is worth trying: there is data, or a reason why there will be none.
@@ -289,10 +295,16 @@ bool socket_core::try_wait(operation_kind kind, operation& op)
     return !state_->connecting; // as poll(2) has it for an unconnected socket
   if (kind != operation_kind::receive)
     return false;
-  error_code ignored; // accept will report it
-  const bool ready = state_->acceptor->ready(state_->socket.get(), ignored);
-  watch_new_clients();
-  return ready;
+  try
+  {
+    error_code ignored; // accept will report it
+    const bool ready = state_->acceptor->ready(state_->socket.get(), ignored);
+    return !watch_new_clients() || ready;
+  }
+  catch (const std::bad_alloc&)
+  {
+    return true;
+  }
 }
 
 bool socket_core::try_accept(accepted_connection& accepted, operation& op)
@@ -307,7 +319,8 @@ try
   if (client)
     client->options = state_->options; // as TCP does
   accepted = accepted_connection(std::move(client));
-  watch_new_clients();
+  if (!watch_new_clients() && !accepted.valid() && !op.ec_)
+    op.ec_ = asio_error::no_memory;
   return accepted.valid() || op.ec_;
 }
 catch (const std::bad_alloc&)
@@ -316,29 +329,33 @@ catch (const std::bad_alloc&)
   return true;
 }
 
-void socket_core::watch_new_clients()
+// Returns whether somebody will look for the rest of the clients: false if the next accept has to.
+bool socket_core::watch_new_clients()
 {
-  // The backlog has told of its clients once: whoever leaves some there comes back for them.
-  if (state_->acceptor->more() && !state_->timer)
-  {
-    reactor_.add_timer(*this, reactor_core::clock::now());
-    state_->timer = true;
-  }
   bool arrived = false;
+  bool unwatched = false;
   for (const int fd : state_->acceptor->take_new_clients())
   {
-    error_code ignored; // looked at again with the next client
-    watch(reactor_core::source::listener, fd, ignored);
+    error_code failed;
+    watch(reactor_core::source::listener, fd, failed);
+    unwatched = unwatched || failed;
     nudge_sleeper();
     arrived = true;
   }
   // The HELLO follows so soon that going to sleep would take longer.
-  if (arrived && reactor_.may_spin() && busy_poll() != reactor_core::clock::duration::zero())
+  if (arrived && reactor_.may_spin() && busy_poll() != reactor_core::clock::duration::zero()
+      && state_->acceptor->worth_looking())
   {
     progress_ = true;
     if (!std::exchange(hot_, true))
       reactor_.add_hot(*this);
   }
+  // What no event tells of is looked at now and then.
+  state_->unwatched = state_->acceptor->expects_hello() && (unwatched || state_->unwatched);
+  // The backlog has told of its clients once: whoever leaves some there comes back for them.
+  if (state_->acceptor->more())
+    return call_later(reactor_core::clock::now());
+  return !state_->unwatched || call_later(reactor_core::clock::now() + unwatched_pause);
 }
 
 void socket_core::shutdown(shutdown_direction what, error_code& ec)

@@ -52,7 +52,14 @@ const_view socket_core::look(error_code& ec)
   const lock_type lock(mutex_);
   const_view view = {nullptr, 0};
   connection* const end = connected(ec);
-  if (!end || end->look(view, ec))
+  if (!end)
+    return view;
+  if (!queues_[static_cast<std::size_t>(operation_kind::receive)].empty())
+  {
+    ec = asio_error::already_started; // the bytes are to go there
+    return view;
+  }
+  if (end->look(view, ec))
     return view;
   end->look_for_hang_up(false);
   if (!end->look(view, ec))

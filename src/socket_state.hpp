@@ -35,6 +35,7 @@ struct socket_state
   bool claimed = false; ///< The socket carries an ephemeral endpoint.
 
   std::unique_ptr<listener> acceptor;
+  bool unwatched = false; ///< It has clients that the reactor does not watch.
   poll_budget spinning;            ///< Of blocking operations; asynchronous ones share their context's.
   std::shared_ptr<connection> end; ///< Shared with a thread that sleeps on its descriptors.
 

@@ -45,6 +45,13 @@ public:
     inside_ = false;
   }
 
+  /// In a child process, whose only thread has forked: no thread spins.
+  void after_fork() noexcept
+  {
+    inside_ = false;
+    count_.store(0, std::memory_order_relaxed);
+  }
+
   /// Threads of this process that have a place.
   static int count() noexcept { return count_.load(std::memory_order_relaxed); }
 

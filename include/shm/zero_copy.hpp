@@ -19,8 +19,8 @@ namespace shm {
 // is the connection's data segments.
 //
 // Lifetime: a buffer that prepare() or data() gave is valid until the next call of commit() or consume(), respectively,
-// until the next send or receive on the socket, and until the socket is closed, released, assigned to or destroyed; a
-// socket that was moved keeps it. Access after that is undefined, as with a buffer that was freed.
+// until the next send or receive on the socket, and until the socket is closed, released, assigned to or destroyed, or
+// its context is; a socket that was moved keeps it. Access after that is undefined, as with a buffer that was freed.
 //
 // The bytes are in memory that the peer can write to at any time. Of a peer that you do not trust, copy what you check
 // before you check it.
@@ -105,6 +105,7 @@ void commit(boost::asio::basic_stream_socket<stream_protocol, Executor>& socket,
  * @param socket A connected socket.
  * @param ec Set to indicate what error occurred, if any:
  * @c would_block if there is nothing now; wait with <tt>socket.async_wait(socket.wait_read, ...)</tt>;
+ * @c already_started if an asynchronous read or wait for reading is pending on the socket;
  * @c eof at the end of the stream; @c connection_reset if the peer has closed without reading everything;
  * @c bad_descriptor, @c not_connected on a socket that is closed or not connected;
  * @c shm::error::corrupted if the peer has damaged the shared memory, or the reason why it refused the connection.

@@ -122,6 +122,28 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(completions_that_are_ready_die_with_the_context, P
   BOOST_TEST(seen.calls == 0);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(operations_started_by_dying_handlers_are_destroyed_too, Protocol, transports)
+{
+  struct farewell
+  {
+    farewell(asio::io_context& context, std::shared_ptr<int> token) : socket(context, loopback<Protocol>().protocol()), alive(token) {}
+    ~farewell()
+    {
+      socket.async_write_some(asio::buffer("bye", 3), [token = alive](error_code, std::size_t) {});
+    }
+    typename Protocol::socket socket;
+    std::shared_ptr<int> alive;
+  };
+  const auto token = std::make_shared<int>();
+  {
+    asio::io_context context;
+    typename Protocol::acceptor acceptor(context, loopback<Protocol>());
+    acceptor.async_accept(
+        [last = std::make_shared<farewell>(context, token)](error_code, typename Protocol::socket) {});
+  }
+  BOOST_TEST(token.use_count() == 1);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(handlers_may_own_their_sockets, Protocol, transports)
 {
   // As a server's sessions do: nothing but the pending handler owns the socket.

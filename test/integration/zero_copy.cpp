@@ -224,6 +224,19 @@ BOOST_AUTO_TEST_CASE(sends_wait_for_the_commit_by_an_error)
   BOOST_TEST(shown(pair.server) == "ok!");
 }
 
+BOOST_AUTO_TEST_CASE(data_is_not_shown_while_a_read_is_pending)
+{
+  asio::io_context context;
+  connected_pair<tcp> pair(context);
+  char byte = 0;
+  completion read;
+  pair.server.async_read_some(asio::buffer(&byte, 1), read.handler());
+  BOOST_TEST(error_of([&](error_code& ec) { shm::data(pair.server, ec); }) == asio::error::already_started);
+  asio::write(pair.client, asio::buffer("ab", 2));
+  run_until(context, [&] { return read.done(); });
+  BOOST_TEST(shown(pair.server) == "b");
+}
+
 BOOST_AUTO_TEST_CASE(prepare_is_refused_while_a_write_is_pending)
 {
   small_pair pair;

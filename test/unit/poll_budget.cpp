@@ -13,22 +13,23 @@ constexpr auto cap = poll_budget::default_cap;
 constexpr auto none = poll_budget::duration::zero();
 
 // A peer that needs so long for each answer: spins while the budget lasts, then sleeps. Returns the time spent spinning.
-poll_budget::duration answers(poll_budget& budget, poll_budget::duration time, int count)
+poll_budget::duration answers(
+    poll_budget& budget, poll_budget::duration time, int count, poll_budget::duration limit = cap)
 {
   poll_budget::duration spent = none;
   for (int i = 0; i < count; ++i)
   {
-    const auto share = budget.share_of(cap);
+    const auto share = budget.share_of(limit);
     if (time <= share)
     {
-      budget.spin_ended(time);
+      budget.spin_ended(time, limit);
       spent += time;
       continue;
     }
     if (share != none)
       budget.spin_failed();
     spent += share;
-    budget.sleep_ended(time + microseconds(30)); // with the time of the wake-up
+    budget.sleep_ended(time + microseconds(30), limit); // with the time of the wake-up
   }
   return spent;
 }
@@ -95,6 +96,15 @@ BOOST_AUTO_TEST_CASE(answers_that_come_late_in_the_spin_do_not_pay)
   BOOST_TEST((answers(budget, microseconds(40), 2000) < microseconds(40) * 2000 / 50));
 }
 
+BOOST_AUTO_TEST_CASE(a_longer_limit_waits_for_later_answers)
+{
+  poll_budget budget;
+  answers(budget, microseconds(200), 1000, microseconds(1000));
+  BOOST_TEST(budget.level() == poll_budget::full);
+  answers(budget, microseconds(200), 1000);
+  BOOST_TEST(budget.level() == 0u);
+}
+
 // The first success after a long time in doubt makes the next attempts cheap again.
 BOOST_AUTO_TEST_CASE(success_forgives)
 {
@@ -105,7 +115,7 @@ BOOST_AUTO_TEST_CASE(success_forgives)
   answers(budget, microseconds(1000), 8);
   int sleeps = 0;
   for (; budget.level() == 0 && sleeps < 1000; ++sleeps)
-    budget.sleep_ended(microseconds(30));
+    budget.sleep_ended(microseconds(30), cap);
   BOOST_TEST(sleeps <= 64);
 }
 

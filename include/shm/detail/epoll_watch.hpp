@@ -22,6 +22,7 @@
 #endif
 
 #include <cstddef>
+#include <memory>
 
 namespace shm {
 namespace detail {
@@ -42,8 +43,12 @@ public:
 #if defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
     reactor_.register_internal_io_object(data_, reactor_type::read_op, new readable_op(core_));
 #else
+    auto op = std::make_unique<readable_op>(core_);
     const int error
-        = reactor_.register_internal_descriptor(reactor_type::read_op, core_.native_handle(), data_, new readable_op(core_));
+        = reactor_.register_internal_descriptor(reactor_type::read_op, core_.native_handle(), data_, op.get());
+    op.release(); // Asio's, whatever the outcome
+    if (error)
+      stop();
     boost::asio::detail::throw_error(
         boost::system::error_code(error, boost::system::system_category()), "epoll registration");
 #endif

@@ -18,6 +18,7 @@
 namespace shm {
 namespace detail {
 
+class connection;
 class socket_core;
 class spare_connection;
 
@@ -66,6 +67,9 @@ public:
   /// Closes every socket and collects all operations, pending or done. Idempotent.
   void shutdown(operation_queue& abandoned);
 
+  /// Before a fork: what the child must not share is given up.
+  void prepare_fork() noexcept;
+
   /// In a child process: a new epoll instance, everything registered anew. @throws boost::system::system_error
   void recreate_epoll();
 
@@ -96,8 +100,10 @@ public:
   /// completion handler.
   operation* take_ready();
 
-  /// Hands an operation that is done to the poll task. Any thread.
+  /// Hands operations that are done, and count as work, to the poll task: what is done first is completed first. Any
+  /// thread.
   void push_ready(operation& op);
+  void push_ready(operation_queue& done);
 
   // --- for sockets ---
 
@@ -130,6 +136,10 @@ public:
   /// Calls the socket's on_timer() not before @p when. Once; several are kept.
   void add_timer(socket_core& socket, clock::time_point when);
 
+  /// Frees what is left of a closed connection when there is time: at the latest when the poll task ends, which is at
+  /// once where it does not run.
+  void retire(std::shared_ptr<connection>&& closed) noexcept;
+
   /// A set of memory and doorbells that the next connect may use.
   spare_connection& spare() noexcept { return *spare_; }
 
@@ -139,8 +149,8 @@ public:
   clock::duration busy_poll() const noexcept { return clock::duration(busy_poll_.load(std::memory_order_relaxed)); }
   void busy_poll(clock::duration longest) noexcept;
 
-  /// How much of such a time may be spent now: what spinning has brought to this context decides.
-  clock::duration spin_share(clock::duration longest) const noexcept;
+  /// How much of such a time may be spent now: what spinning has brought to this context decides. For the poll task.
+  clock::duration spin_share(clock::duration longest) noexcept;
 
   /// Whether spinning can bring anything: not where one CPU has to run both sides.
   bool may_spin() const noexcept { return cpus_ > 1; }
@@ -168,9 +178,13 @@ private:
 
   void drain_epoll();
   void run_timers();
-  void set_timer(clock::time_point when) noexcept;
+  void set_next_timer() noexcept;
+  void keep_spare() noexcept;
+  void free_retired() noexcept;
   boost::intrusive_ptr<socket_core> find(std::uint64_t data);
   void take_news();
+  void look_at_inbox();
+  void move_to_hot() noexcept;
   bool needs_task() const noexcept;
   bool claim_post() noexcept;
   bool takes_a_break(clock::time_point now) noexcept;
@@ -187,6 +201,7 @@ private:
   operation_inbox inbox_;           // done, from initiating functions
   std::atomic<bool> active_{false}; // the role is held or the task posted: somebody will look at the inbox
   std::atomic<bool> news_{false};   // ready_, incoming_ or epoll_readable_ want to be looked at
+  std::atomic<bool> has_retired_{false}; // a hint
 
   std::mutex mutex_; // guards what follows; news_ and active_ change with it held, but for news_ becoming false
   std::vector<slot> slots_;
@@ -194,6 +209,7 @@ private:
   std::vector<timer> timers_;
   std::vector<boost::intrusive_ptr<socket_core>> incoming_; // for the hot list
   operation_queue ready_;
+  std::vector<std::shared_ptr<connection>> retired_; // has room for all that it may hold
   std::size_t debt_ = 0;
   bool polling_ = false; // the poll role is held
   bool posted_ = false;  // the poll task is in the scheduler's queue
@@ -202,6 +218,9 @@ private:
   bool shut_down_ = false;
   bool quiet_ = true;              // the task is neither running nor posted
   clock::time_point busy_since_{}; // if not quiet
+  clock::time_point break_end_{};  // if quiet with hot sockets
+  clock::time_point spare_end_;    // when the spare set is looked at
+  clock::time_point timer_set_;    // what the timer is set to
 
   // Guarded by the poll role.
   bool look_ = false; // at the hot list, before more of what is ready: once in each slice

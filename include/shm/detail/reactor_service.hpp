@@ -49,7 +49,10 @@ public:
   {
     using boost::asio::execution_context;
     if (event == execution_context::fork_prepare)
+    {
       watch_.stop();
+      core_.prepare_fork();
+    }
     if (event == execution_context::fork_child)
       core_.recreate_epoll();
     if (event != execution_context::fork_prepare)

@@ -133,8 +133,9 @@ private:
 
   socket_core(reactor_core& reactor, int family);
 
+  static pointer make(reactor_core& reactor, int family, error_code& ec);
   void bind_locked(const socket_address& address, error_code& ec);
-  void make_acceptor();
+  void make_acceptor(int socket, error_code& ec);
   bool pending() const noexcept;
   bool perform_all(operation_queue& done);
   bool look_again_armed(operation_queue& done);
@@ -146,7 +147,8 @@ private:
   void take_all(operation_queue& ops, const error_code& ec);
   void tear_down();
   void watch(reactor_core::source from, int fd, error_code& ec);
-  void watch_new_clients();
+  bool watch_new_clients();
+  bool call_later(reactor_core::clock::time_point when);
 
   bool check_connectable(const socket_address& address, error_code& ec) const;
   bool connect_step(const socket_address& address, error_code& ec);
