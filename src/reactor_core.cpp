@@ -265,15 +265,15 @@ void reactor_core::move_to_hot() noexcept
 // What has happened since the last look, but for the hot sockets themselves.
 void reactor_core::take_news()
 {
-  bool drain = false;
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (std::exchange(epoll_readable_, false))
   {
-    std::lock_guard<std::mutex> lock(mutex_);
-    move_to_hot();
-    drain = std::exchange(epoll_readable_, false);
-    news_.store(!ready_.empty() || !incoming_.empty(), std::memory_order_relaxed);
+    lock.unlock();
+    drain_epoll(); // wakes sockets, which are to be looked at in this run of the task
+    lock.lock();
   }
-  if (drain)
-    drain_epoll();
+  move_to_hot();
+  news_.store(!ready_.empty() || !incoming_.empty() || epoll_readable_, std::memory_order_relaxed);
 }
 
 operation* reactor_core::take_ready()
