@@ -9,10 +9,10 @@ usage: test/run.sh [configuration ...]
 
 Builds and tests the configurations named, or all of them. They run in this order:
   asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests
-  tsan     clang++, ThreadSanitizer; all tests
-  clang    clang++, Release; the library, the examples and the unit tests
+  tsan     clang++, ThreadSanitizer; all tests but some of Beast
+  clang    clang++, Release; the library, the public headers and the unit tests
   release  g++, Release; everything, with the public headers, the CMake package, the variants of a program's
-           build, the tables of doc/ and a selection of Boost's example programs
+           build, the tables of doc/, the models and a selection of Boost's example programs
 A warning fails the build in each of them. The last lines printed are a summary by ctest:
 that of the first configuration that failed, otherwise that of the last one. The exit
 status is 0 only if all of them passed.
@@ -63,7 +63,7 @@ install_packages() {
   local packages=(g++ cmake ninja-build python3 libboost1.81-dev libboost-context1.81-dev libboost-test1.81-dev
     libssl-dev liburing-dev) missing=() package
   if wants release; then
-    packages+=(libboost1.81-doc)
+    packages+=(libboost1.81-doc spin)
   fi
   if wants asan || wants tsan || wants clang; then
     packages+=(clang libclang-rt-14-dev)
@@ -145,15 +145,15 @@ run_tsan() {
   local prefix
   prefix=$(sanitizer_prefix thread) || return
   build_and_test tsan "$prefix" -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DASIO_SHM_TEST_PCH=ON \
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_BUILD_EXAMPLES=OFF \
     -DASIO_SHM_TEST_OPTIONS=-O0 -DASIO_SHM_SANITIZE=thread
 }
 
 # Without a precompiled header: what a test forgot to include shows here. The sanitizers' configurations have built the
-# other tests with the same compiler.
+# other tests and the examples with the same compiler.
 run_clang() {
-  build_and_test clang "" -L '^(unit|examples)$' -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release \
-    "-DASIO_SHM_TEST_FOLDERS=unit"
+  build_and_test clang "" -L '^(unit|headers)$' -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release \
+    -DASIO_SHM_BUILD_EXAMPLES=OFF "-DASIO_SHM_TEST_FOLDERS=unit"
 }
 
 # The library as its users get it; of the programs, those among the variants are optimised.
