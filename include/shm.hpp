@@ -9,6 +9,7 @@
 #include <shm/endpoint.hpp>
 #include <shm/error.hpp>
 #include <shm/peer_credentials.hpp>
+#include <shm/permissions.hpp>
 #include <shm/stream_protocol.hpp>
 #include <shm/zero_copy.hpp>
 

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace shm {
 namespace detail {
@@ -115,9 +116,39 @@ bool bind_port(int socket, std::uint64_t directory, std::uint16_t port)
   return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)) == 0;
 }
 
+// Looks for the listener in one directory. @param ec connection_refused if there is none.
+void connect_in(const runtime_directory& directory, int socket, const socket_name& name, boost::system::error_code& ec)
+{
+  if (name.what == socket_name::kind::ip)
+    connect_ip(socket, directory, name.ip, ec);
+  else
+    connect_endpoint(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+}
+
+bool may_be_elsewhere(const boost::system::error_code& ec) noexcept
+{
+  return ec == boost::asio::error::connection_refused || ec == boost::asio::error::access_denied;
+}
+
 } // namespace
 
-void connect_name(int socket, const socket_address& peer, boost::system::error_code& ec)
+connector_names::connector_names() = default;
+connector_names::~connector_names() = default;
+
+const runtime_directory* connector_names::directory(boost::system::error_code& ec)
+{
+  ec.clear();
+  if (!directory_)
+  {
+    runtime_directory found = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+    if (ec)
+      return nullptr;
+    directory_ = std::make_unique<const runtime_directory>(std::move(found));
+  }
+  return directory_.get();
+}
+
+void connector_names::connect(int socket, const socket_address& peer, boost::system::error_code& ec)
 {
   const socket_name name = socket_name::parse(peer, false, ec);
   if (ec)
@@ -132,24 +163,37 @@ void connect_name(int socket, const socket_address& peer, boost::system::error_c
     ec = boost::asio::error::connection_refused;
     return;
   }
-  const runtime_directory directory = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  const runtime_directory* const own = directory(ec);
   refuse_if_missing(ec);
   if (ec)
     return;
-  if (name.what == socket_name::kind::ip)
-    connect_ip(socket, directory, name.ip, ec);
+  if (own->get() >= 0)
+    connect_in(*own, socket, name, ec);
   else
-    connect_endpoint(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+    ec = boost::asio::error::connection_refused;
+  if (!own->shared() || !may_be_elsewhere(ec))
+    return;
+  boost::system::error_code outcome = ec;
+  for (const runtime_directory& other : own->others(ec))
+  {
+    connect_in(other, socket, name, ec);
+    if (!may_be_elsewhere(ec))
+      return;
+    if (ec == boost::asio::error::access_denied)
+      outcome = ec;
+  }
+  if (!ec || may_be_elsewhere(ec))
+    ec = outcome;
 }
 
-socket_address claim_ephemeral(
+socket_address connector_names::claim(
     int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec)
 {
   socket_address result = local_end(peer);
   const socket_name name = socket_name::parse(peer, false, ec);
   if (ec || name.what != socket_name::kind::ip)
     return result;
-  const runtime_directory directory = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  const runtime_directory* const found = directory(ec);
   if (ec)
     return result;
 
@@ -161,7 +205,7 @@ socket_address claim_ephemeral(
     if (wanted == 0 && port == name.ip.port)
       port = next_ephemeral_port(port);
     set_port(result, port);
-    if (bind_port(socket, directory.identity(), port))
+    if (bind_port(socket, found->identity(), port))
     {
       ec.clear();
       return result;
@@ -176,6 +220,17 @@ socket_address claim_ephemeral(
   if (wanted == 0)
     ec.clear();
   return result;
+}
+
+void connect_name(int socket, const socket_address& peer, boost::system::error_code& ec)
+{
+  connector_names().connect(socket, peer, ec);
+}
+
+socket_address claim_ephemeral(
+    int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec)
+{
+  return connector_names().claim(socket, peer, wanted, ec);
 }
 
 } // namespace detail

@@ -10,7 +10,10 @@
 #include <boost/system/error_code.hpp>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <sys/types.h>
 
 namespace shm {
 namespace detail {
@@ -26,6 +29,8 @@ namespace detail {
 //   lock/path-<hash>        for a socket at a file-system path
 //
 // Whoever binds or releases a name holds flock(2) on the directory itself, for a few system calls.
+
+class runtime_directory;
 
 /// Ports that are given out for port 0, as Linux does.
 inline constexpr std::uint16_t first_ephemeral_port = 32768;
@@ -82,18 +87,23 @@ private:
  * @param socket An AF_UNIX stream socket that is not bound.
  * @param local The endpoint. Port 0 is replaced by a free ephemeral port.
  * @param v6_only Whether the IPv6 wildcard leaves IPv4 connections out.
+ * @param mode Permissions of the socket file: who may write to it may connect. Without one, the owner alone in a
+ * runtime directory, and what the umask leaves for a path.
  * @param ec address_in_use, invalid_argument, address_family_not_supported, name_too_long,
  * error::unsafe_runtime_directory, or the system's error.
  */
-bound_name bind_name(int socket, socket_address& local, bool v6_only, boost::system::error_code& ec);
+bound_name bind_name(int socket, socket_address& local, bool v6_only, std::optional<mode_t> mode,
+    boost::system::error_code& ec);
 
 /// Connects an AF_UNIX socket to the listener that an endpoint finds.
 /**
  * First the listener on exactly this endpoint; for an address of this machine then the wildcards. The wildcard address
- * as a destination means loopback.
+ * as a destination means loopback. In a shared runtime directory, first among the user's own listeners, then among
+ * those of the others.
  *
  * @param socket A non-blocking AF_UNIX stream socket.
- * @param ec connection_refused without a listener; try_again when its backlog is full: nothing reports that it
+ * @param ec connection_refused without a listener; access_denied if there is one, to which this user may not connect;
+ * try_again when its backlog is full: nothing reports that it
  * has room again, so call again after a pause; otherwise as for bind_name.
  */
 void connect_name(int socket, const socket_address& peer, boost::system::error_code& ec);
@@ -111,6 +121,24 @@ void connect_name(int socket, const socket_address& peer, boost::system::error_c
  */
 socket_address claim_ephemeral(
     int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec);
+
+/// Both of them, for one connect: the runtime directory is opened once.
+class connector_names
+{
+public:
+  connector_names();
+  ~connector_names();
+  connector_names(const connector_names&) = delete;
+  connector_names& operator=(const connector_names&) = delete;
+
+  void connect(int socket, const socket_address& peer, boost::system::error_code& ec);
+  socket_address claim(int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec);
+
+private:
+  const runtime_directory* directory(boost::system::error_code& ec);
+
+  std::unique_ptr<const runtime_directory> directory_;
+};
 
 } // namespace detail
 } // namespace shm

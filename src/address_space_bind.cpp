@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <memory>
+#include <optional>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -128,13 +129,19 @@ bool same_file(const struct stat& a, const struct stat& b) noexcept
 class name_binder
 {
 public:
-  explicit name_binder(const runtime_directory& directory) : directory_(directory) {}
+  name_binder(const runtime_directory& directory, std::optional<mode_t> mode) : directory_(directory), mode_(mode) {}
 
   void make_subdirectories(const char* sockets, boost::system::error_code& ec)
   {
     ec.clear();
     for (const char* name : {sockets, "lock"})
-      if (name && ::mkdirat(directory_.get(), name, S_IRWXU) != 0 && errno != EEXIST)
+      if (name && ::mkdirat(directory_.get(), name, S_IRWXU) == 0)
+      {
+        // Other users look for sockets in there, whatever the umask says.
+        if (name == sockets && directory_.shared() && ::fchmodat(directory_.get(), name, 0755, 0) != 0)
+          ec = last_error();
+      }
+      else if (name && errno != EEXIST)
         ec = last_error();
   }
 
@@ -236,8 +243,27 @@ private:
     if (!address.assign(place, ec))
       return;
     remove_stale(place, ec);
+    // From the first moment on the file lets nobody in who is not wanted.
+    if (!ec && mode_ && ::fchmod(socket, *mode_) != 0)
+      ec = last_error();
     if (!ec && ::bind(socket, address.get(), address.size()) != 0)
       ec = last_error();
+    if (!ec && mode_)
+      give_mode(place, ec);
+  }
+
+  // What the umask has taken away. Through a descriptor of what is a socket, and not through whatever has its name.
+  void give_mode(const file_place& place, boost::system::error_code& ec)
+  {
+    const descriptor file(::openat(place.directory, place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status;
+    if (!file.valid() || ::fstat(file.get(), &status) != 0)
+      ec = last_error();
+    else if (S_ISSOCK(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 0777) != *mode_
+        && ::chmod(("/proc/self/fd/" + std::to_string(file.get())).c_str(), *mode_) != 0)
+      ec = last_error();
+    if (ec)
+      ::unlinkat(place.directory, place.name.c_str(), 0);
   }
 
   // Whoever releases a name deletes its lock file, so what was opened may be gone when it is locked.
@@ -282,9 +308,11 @@ private:
   }
 
   const runtime_directory& directory_;
+  const std::optional<mode_t> mode_;
 };
 
-bound_name bind_name(int socket, socket_address& local, bool v6_only, boost::system::error_code& ec)
+bound_name bind_name(int socket, socket_address& local, bool v6_only, std::optional<mode_t> mode,
+    boost::system::error_code& ec)
 {
   socket_name name = socket_name::parse(local, v6_only, ec);
   if (ec)
@@ -297,7 +325,9 @@ bound_name bind_name(int socket, socket_address& local, bool v6_only, boost::sys
     const directory_guard guard(directory.get(), ec);
     if (ec)
       return result;
-    name_binder binder(directory);
+    if (!mode && name.what != socket_name::kind::path)
+      mode = S_IRUSR | S_IWUSR;
+    name_binder binder(directory, mode);
     switch (name.what)
     {
     case socket_name::kind::ip:

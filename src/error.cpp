@@ -2,7 +2,9 @@
 // The category of the library's own errors and its messages.
 #include <shm/error.hpp>
 
+#include <boost/system/errc.hpp>
 #include <boost/system/error_category.hpp>
+#include <boost/system/error_condition.hpp>
 
 #include <string>
 
@@ -20,6 +22,27 @@ public:
 
   // Keeps the other overload of message, which this one would hide.
   using boost::system::error_category::message;
+
+  // So that a program can ask for the reason without a list of whose errors they are.
+  boost::system::error_condition default_error_condition(int value) const noexcept override
+  {
+    switch (value)
+    {
+    case protocol_error:
+      return make_error_condition(boost::system::errc::protocol_error);
+    case version_mismatch:
+      return make_error_condition(boost::system::errc::protocol_not_supported);
+    case untrusted_peer:
+    case unsafe_runtime_directory:
+      return make_error_condition(boost::system::errc::permission_denied);
+    case no_descriptors:
+      return make_error_condition(boost::system::errc::too_many_files_open);
+    case no_memory:
+      return make_error_condition(boost::system::errc::not_enough_memory);
+    default:
+      return boost::system::error_condition(value, *this);
+    }
+  }
 
   std::string message(int value) const override
   {
@@ -40,8 +63,8 @@ public:
       return "the peer's memory lacks its seals and was not mapped: check that the peer is a program that uses "
              "shm::stream_protocol";
     case unsafe_runtime_directory:
-      return "the runtime directory is not private: make it a directory that you own with mode 0700, or set "
-             "ASIO_SHM_DIR to another one";
+      return "the runtime directory is neither private nor safe to share: make it a directory that you own with mode "
+             "0700, or one of root's with mode 3770 for a group, or set ASIO_SHM_DIR to another one";
     case no_descriptors:
       return "the acceptor has no file descriptor left: raise its RLIMIT_NOFILE or close connections";
     case no_memory:

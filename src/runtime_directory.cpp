@@ -4,9 +4,14 @@
 
 #include <shm/error.hpp>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <dirent.h>
 #include <fcntl.h>
+#include <memory>
 #include <sys/stat.h>
+#include <utility>
 
 namespace shm {
 namespace detail {
@@ -43,11 +48,106 @@ std::string find_path()
   return "/tmp/asio-shm-" + std::to_string(::geteuid());
 }
 
+constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr mode_t writable_by_others = S_IWGRP | S_IWOTH;
+
+bool is_private(const struct stat& status, uid_t user) noexcept
+{
+  return status.st_uid == user && (status.st_mode & writable_by_others) == 0;
+}
+
+// What the sticky bit keeps users from doing to each other in a directory, its owner still can.
+bool is_shared(const struct stat& status) noexcept
+{
+  return (status.st_mode & S_ISVTX) != 0 && (status.st_uid == 0 || status.st_uid == ::geteuid());
+}
+
+// Whether nobody else can put another directory in the place of the one that was opened.
+bool parent_is_safe(const std::string& path)
+{
+  const std::size_t slash = path.rfind('/');
+  const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  struct stat status;
+  return ::stat(parent.c_str(), &status) == 0 && (status.st_uid == 0 || status.st_uid == ::geteuid())
+      && ((status.st_mode & writable_by_others) == 0 || (status.st_mode & S_ISVTX) != 0);
+}
+
+// @returns whether the text is a user's number, as this library writes it.
+bool is_user(const char* text, uid_t& user)
+{
+  const std::string name(text);
+  const std::from_chars_result end = std::from_chars(name.data(), name.data() + name.size(), user);
+  return end.ec == std::errc() && end.ptr == name.data() + name.size() && std::to_string(user) == name;
+}
+
 } // namespace
+
+// The user's directory in a shared one.
+void runtime_directory::open_own(if_missing action, boost::system::error_code& ec)
+{
+  ec.clear();
+  const std::string name = std::to_string(::geteuid());
+  path_ += "/" + name;
+  fd_.reset(::openat(root_.get(), name.c_str(), flags));
+  if (!fd_.valid() && errno == ENOENT)
+  {
+    if (action == if_missing::fail)
+      return;
+    // What the umask takes away is given back by us alone: the others have to find what is in there.
+    const bool made = ::mkdirat(root_.get(), name.c_str(), S_IRWXU) == 0;
+    if (!made && errno != EEXIST)
+    {
+      ec = last_error();
+      return;
+    }
+    fd_.reset(::openat(root_.get(), name.c_str(), flags));
+    if (made && fd_.valid() && ::fchmod(fd_.get(), 0755) != 0)
+      ec = last_error();
+  }
+  struct stat status;
+  if (!ec && (!fd_.valid() || ::fstat(fd_.get(), &status) != 0))
+    ec = last_error();
+  if (!ec && !is_private(status, ::geteuid()))
+    ec = error::unsafe_runtime_directory;
+}
+
+std::vector<runtime_directory> runtime_directory::others(boost::system::error_code& ec) const
+{
+  ec.clear();
+  std::vector<runtime_directory> result;
+  if (!shared())
+    return result;
+  descriptor list(::openat(root_.get(), ".", flags));
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(list.valid() ? ::fdopendir(list.get()) : nullptr, &::closedir);
+  if (!stream)
+  {
+    ec = last_error();
+    return result;
+  }
+  list.release();
+  std::vector<uid_t> users;
+  while (const dirent* entry = ::readdir(stream.get()))
+  {
+    uid_t user = 0;
+    if (is_user(entry->d_name, user) && user != ::geteuid())
+      users.push_back(user);
+  }
+  std::sort(users.begin(), users.end());
+  for (const uid_t user : users)
+  {
+    const std::string name = std::to_string(user);
+    runtime_directory other;
+    other.path_ = path_.substr(0, path_.rfind('/') + 1) + name;
+    other.fd_.reset(::openat(root_.get(), name.c_str(), flags));
+    struct stat status;
+    if (other.fd_.valid() && ::fstat(other.fd_.get(), &status) == 0 && is_private(status, user))
+      result.push_back(std::move(other));
+  }
+  return result;
+}
 
 runtime_directory runtime_directory::open(if_missing action, boost::system::error_code& ec)
 {
-  const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   runtime_directory result;
   result.path_ = find_path();
   result.fd_.reset(::open(result.path_.c_str(), flags));
@@ -78,15 +178,22 @@ runtime_directory runtime_directory::open(if_missing action, boost::system::erro
     ec = last_error();
     return runtime_directory();
   }
-  if (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+  ec.clear();
+  // The path is what other tools show; the detour is for where it may lead elsewhere the next time.
+  if (!parent_is_safe(result.path_))
+    result.path_ = "/proc/self/fd/" + std::to_string(result.fd_.get());
+  if (is_shared(status))
   {
-    ec = error::unsafe_runtime_directory;
-    return runtime_directory();
+    result.root_ = std::move(result.fd_);
+    result.open_own(action, ec);
   }
+  else if (!is_private(status, ::geteuid()))
+    ec = error::unsafe_runtime_directory;
+  if (ec)
+    return runtime_directory();
   // Inode numbers are small; the rotation keeps device and inode from cancelling each other out.
   const std::uint64_t device = status.st_dev;
   result.identity_ = (device << 40 | device >> 24) ^ status.st_ino;
-  ec.clear();
   return result;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The private directory in which this user's listeners are found.
+// The directory in which this user's listeners are found, and those of other users where that is wanted.
 #ifndef ASIO_SHM_SRC_RUNTIME_DIRECTORY_HPP
 #define ASIO_SHM_SRC_RUNTIME_DIRECTORY_HPP
 
@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace shm {
 namespace detail {
@@ -19,24 +20,35 @@ namespace detail {
  * XDG_RUNTIME_DIR, if that directory exists and is ours; "/tmp/asio-shm-<uid>". A program with privileges that its
  * caller lacks (set-user-ID, capabilities) does not listen to the environment.
  *
- * The directory must belong to the effective user, and nobody else may write to it.
+ * Private, as a rule: it belongs to the effective user, and nobody else may write to it.
+ *
+ * Shared, if it has the sticky bit and belongs to root (or to the effective user): then each user has a directory in
+ * it, named by the number of the user and writable by nobody else. Whoever may enter the shared directory can look for
+ * listeners in all of them. So nobody can hold a lock that another waits for, or take another's name away.
  */
 class runtime_directory
 {
 public:
   enum class if_missing
   {
-    create, ///< Its last component is made with mode 0700. Parents never are.
-    fail    ///< no_such_file_or_directory.
+    create, ///< Its last component is made with mode 0700, a user's in a shared one with 0755. Parents never are.
+    fail    ///< no_such_file_or_directory; a shared one is opened without the user's own.
   };
 
   /// Finds and opens it. @param ec error::unsafe_runtime_directory, or the system's error.
   static runtime_directory open(if_missing action, boost::system::error_code& ec);
 
-  /// The directory, open for reading, with a file description of its own: flock(2) on it excludes other calls of open.
+  /// The user's own directory, open for reading, with a file description of its own: flock(2) on it excludes other
+  /// calls of open. -1 if it is missing in a shared one.
   int get() const noexcept { return fd_.get(); }
 
-  /// The path by which it was found.
+  /// Whether other users may have listeners beside it.
+  bool shared() const noexcept { return root_.valid(); }
+
+  /// The other users' directories in a shared one, by the number of the user. @param ec why they cannot be listed.
+  std::vector<runtime_directory> others(boost::system::error_code& ec) const;
+
+  /// A path of it: the one by which it was found, unless others could make that lead elsewhere.
   const std::string& path() const noexcept { return path_; }
 
   /// A number that is the same by whatever path the directory is found.
@@ -46,7 +58,10 @@ public:
   descriptor take() noexcept { return static_cast<descriptor&&>(fd_); }
 
 private:
+  void open_own(if_missing action, boost::system::error_code& ec);
+
   descriptor fd_;
+  descriptor root_; // of a shared one
   std::string path_;
   std::uint64_t identity_ = 0;
 };

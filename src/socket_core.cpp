@@ -27,10 +27,11 @@ namespace asio_error = boost::asio::error;
 
 namespace {
 
-bound_name try_bind(int socket, socket_address& local, bool v6_only, boost::system::error_code& ec)
+bound_name try_bind(
+    int socket, socket_address& local, const socket_options& options, boost::system::error_code& ec)
 try
 {
-  return bind_name(socket, local, v6_only, ec);
+  return bind_name(socket, local, options.v6_only(), options.permissions(), ec);
 }
 catch (const std::bad_alloc&)
 {
@@ -299,7 +300,7 @@ void socket_core::bind_locked(const socket_address& address, error_code& ec)
     if (!state_->socket.valid())
       return;
     socket_address local = address;
-    bound_name name = try_bind(state_->socket.get(), local, state_->options.v6_only(), ec);
+    bound_name name = try_bind(state_->socket.get(), local, state_->options, ec);
     if (ec)
     {
       renew_if_named(state_->socket);
@@ -383,6 +384,8 @@ void socket_core::set_option(int level, int name, const void* data, std::size_t 
   const lock_type lock(mutex_);
   if (closed_)
     ec = asio_error::bad_descriptor;
+  else if (level == option_level && name == option_permissions && (state_->bound || state_->claimed || state_->end))
+    ec = asio_error::invalid_argument; // the file is there already
   else
     try
     {

@@ -89,6 +89,7 @@ bool socket_core::connect_step(const socket_address& address, error_code& ec)
 try
 {
   socket_state& state = *state_;
+  connector_names names;
   if (!state.socket.valid())
   {
     state.socket = open_rendezvous_socket(ec);
@@ -97,14 +98,14 @@ try
   }
   if (!state.linked)
   {
-    connect_name(state.socket.get(), address, ec);
+    names.connect(state.socket.get(), address, ec);
     if (ec)
       return ec != asio_error::try_again;
     state.linked = true;
   }
   if (!state.bound && !state.claimed)
   {
-    const socket_address local = claim_ephemeral(state.socket.get(), address, 0, ec);
+    const socket_address local = names.claim(state.socket.get(), address, 0, ec);
     if (ec)
       return true;
     state.local = local;

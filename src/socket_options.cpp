@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 namespace shm {
 namespace detail {
@@ -98,7 +99,8 @@ void socket_options::set(int level, int name, const void* data, std::size_t size
   const bool busy_poll = (level == option_level && name == option_busy_poll) || (level == SOL_SOCKET && name == SO_BUSY_POLL);
   const bool own = level == option_level;
   const kept_option* kept = find_kept(level, name);
-  if (!buffer_size && !busy_poll && !kept && !(own && name == option_socket_doorbell))
+  if (!buffer_size && !busy_poll && !kept
+      && !(own && (name == option_socket_doorbell || name == option_permissions)))
   {
     ec = boost::asio::error::no_protocol_option;
     return;
@@ -114,6 +116,13 @@ void socket_options::set(int level, int name, const void* data, std::size_t size
       ec = boost::asio::error::invalid_argument;
     else
       busy_poll_ = read_int(data);
+  }
+  else if (own && name == option_permissions)
+  {
+    if (read_int(data) < 0 || read_int(data) > (S_IRWXU | S_IRWXG | S_IRWXO))
+      ec = boost::asio::error::invalid_argument;
+    else
+      permissions_ = static_cast<mode_t>(read_int(data));
   }
   else if (own)
     socket_doorbell_ = read_int(data) != 0;
@@ -151,6 +160,8 @@ void socket_options::get(int level, int name, void* data, std::size_t& size, boo
     return give_int(0);
   if (level == option_level && name == option_socket_doorbell)
     return give_int(socket_doorbell_ ? 1 : 0);
+  if (level == option_level && name == option_permissions)
+    return give_int(permissions_ ? static_cast<int>(*permissions_) : 0);
 
   const kept_option* kept = find_kept(level, name);
   if (!kept)

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <sys/types.h>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,9 @@ public:
   /// In microseconds; nothing: as the context has it.
   const std::optional<int>& busy_poll() const noexcept { return busy_poll_; }
 
+  /// Of the file of a listener; nothing: what bind_name does without.
+  std::optional<mode_t> permissions() const noexcept { return permissions_; }
+
 private:
   using key = std::pair<int, int>;
   static key v6_only_key() noexcept;
@@ -44,6 +48,7 @@ private:
   int receive_buffer_size_ = 0;
   bool socket_doorbell_ = false;
   std::optional<int> busy_poll_;
+  std::optional<mode_t> permissions_;
   std::map<key, std::vector<unsigned char>> kept_;
 };
 

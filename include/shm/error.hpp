@@ -36,7 +36,7 @@ enum basic_errors
   /// The peer's memory does not carry the seals that keep it from shrinking.
   unsealed_memory = 6,
 
-  /// The runtime directory belongs to somebody else, or others may write to it.
+  /// The runtime directory belongs to somebody else, or others may write to it and it is not one to share.
   unsafe_runtime_directory = 7,
 
   /// The acceptor had no file descriptor left for the connection.
@@ -48,7 +48,10 @@ enum basic_errors
 
 /// The category of @ref basic_errors; its name is "asio.shm".
 /**
- * The messages say what can be done about the error.
+ * The messages say what can be done about the error. These compare equal to conditions of boost::system::errc:
+ * @c protocol_error to @c protocol_error, @c version_mismatch to @c protocol_not_supported, @c untrusted_peer and
+ * @c unsafe_runtime_directory to @c permission_denied, @c no_descriptors to @c too_many_files_open, @c no_memory to
+ * @c not_enough_memory.
  *
  * @par Thread Safety
  * Safe.

@@ -81,7 +81,7 @@ struct listener
   explicit listener(const detail::socket_address& wanted, bool v6_only = false, bool listening = true)
     : address(wanted)
   {
-    name = detail::bind_name(socket.get(), address, v6_only, error);
+    name = detail::bind_name(socket.get(), address, v6_only, std::nullopt, error);
     BOOST_TEST(name.valid() == !error);
     if (!error && listening)
       BOOST_TEST(::listen(socket.get(), 8) == 0);

@@ -320,7 +320,7 @@ BOOST_AUTO_TEST_CASE(a_socket_binds_once)
   listener server(ip("127.0.0.1", 8080));
   boost::system::error_code ec;
   socket_address other = ip("127.0.0.1", 8081);
-  const bound_name second = bind_name(server.socket.get(), other, false, ec);
+  const bound_name second = bind_name(server.socket.get(), other, false, std::nullopt, ec);
   BOOST_TEST(ec == error::invalid_argument);
   BOOST_TEST(!second.valid());
   BOOST_TEST(files().size() == 2u);
@@ -369,7 +369,7 @@ BOOST_AUTO_TEST_CASE(binding_and_releasing_exclude_each_other)
   socket_address address = ip("127.0.0.1", 8080);
   boost::system::error_code ec;
   bound_name name;
-  BOOST_TEST(waits_for_lock(path(), [&] { name = bind_name(socket.get(), address, false, ec); }));
+  BOOST_TEST(waits_for_lock(path(), [&] { name = bind_name(socket.get(), address, false, std::nullopt, ec); }));
   BOOST_TEST(!ec, ec.message());
   BOOST_TEST(waits_for_lock(path(), [&] { name.release(ec); }));
   BOOST_TEST(!ec, ec.message());
@@ -385,7 +385,7 @@ BOOST_AUTO_TEST_CASE(a_name_has_one_holder_at_a_time)
       const descriptor socket = new_socket();
       socket_address local = ip(address, 8080);
       boost::system::error_code ec;
-      bound_name name = bind_name(socket.get(), local, false, ec);
+      bound_name name = bind_name(socket.get(), local, false, std::nullopt, ec);
       if (ec && ec != error::address_in_use)
         ++wrong;
       if (ec)

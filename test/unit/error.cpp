@@ -47,6 +47,19 @@ BOOST_AUTO_TEST_CASE(each_error_has_a_message_of_its_own)
   BOOST_TEST(messages.size() == 9u);
 }
 
+BOOST_AUTO_TEST_CASE(errors_compare_to_the_conditions_that_they_are)
+{
+  namespace errc = boost::system::errc;
+  const auto code = [](shm::error::basic_errors e) { return boost::system::error_code(e); };
+  BOOST_TEST((code(shm::error::protocol_error) == errc::protocol_error));
+  BOOST_TEST((code(shm::error::version_mismatch) == errc::protocol_not_supported));
+  BOOST_TEST((code(shm::error::untrusted_peer) == errc::permission_denied));
+  BOOST_TEST((code(shm::error::unsafe_runtime_directory) == errc::permission_denied));
+  BOOST_TEST((code(shm::error::no_descriptors) == errc::too_many_files_open));
+  BOOST_TEST((code(shm::error::no_memory) == errc::not_enough_memory));
+  BOOST_TEST((code(shm::error::corrupted) != errc::protocol_error));
+}
+
 BOOST_AUTO_TEST_CASE(a_value_from_a_newer_peer_is_named_by_its_number)
 {
   BOOST_TEST(boost::system::error_code(1234, shm::error::get_category()).message() == "asio.shm error 1234");

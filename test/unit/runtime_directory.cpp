@@ -10,6 +10,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <sys/stat.h>
@@ -114,7 +115,7 @@ BOOST_AUTO_TEST_CASE(parents_are_not_created)
 BOOST_AUTO_TEST_CASE(a_directory_that_others_may_write_to_is_refused)
 {
   const temp_directory directory;
-  for (const mode_t mode : {0720u, 0702u, 0777u, 01777u})
+  for (const mode_t mode : {0720u, 0702u, 0777u})
   {
     BOOST_TEST_REQUIRE(::chmod(directory.path().c_str(), mode) == 0);
     BOOST_TEST(open_error(directory.path()) == shm::error::unsafe_runtime_directory);
@@ -124,6 +125,68 @@ BOOST_AUTO_TEST_CASE(a_directory_that_others_may_write_to_is_refused)
     BOOST_TEST_REQUIRE(::chmod(directory.path().c_str(), mode) == 0);
     BOOST_TEST(!open_error(directory.path()));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_sticky_directory_is_shared_and_has_one_for_each_user)
+{
+  const temp_directory directory;
+  BOOST_TEST_REQUIRE(::chmod(directory.path().c_str(), 01777) == 0);
+  const scoped_environment environment("ASIO_SHM_DIR", directory.path().c_str());
+  boost::system::error_code ec;
+  const runtime_directory before = runtime_directory::open(fail, ec);
+  BOOST_TEST(!ec);
+  BOOST_TEST(before.shared());
+  BOOST_TEST(before.get() == -1);
+  const runtime_directory own = runtime_directory::open(create, ec);
+  BOOST_TEST_REQUIRE(!ec, ec.message());
+  BOOST_TEST(own.path() == directory.path() + "/" + std::to_string(::geteuid()));
+  BOOST_TEST(mode_of(own.path()) == 0755u);
+  BOOST_TEST(own.identity() == before.identity());
+  BOOST_TEST(own.others(ec).empty());
+}
+
+BOOST_AUTO_TEST_CASE(only_directories_of_those_whom_they_are_named_after_are_other_users)
+{
+  const temp_directory directory;
+  BOOST_TEST_REQUIRE(::chmod(directory.path().c_str(), 01777) == 0);
+  const scoped_environment environment("ASIO_SHM_DIR", directory.path().c_str());
+  boost::system::error_code ec;
+  const runtime_directory own = runtime_directory::open(create, ec);
+  for (const char* name : {"/4242", "/04243", "/-1", "/chat", "/4244x"})
+    BOOST_TEST_REQUIRE(::mkdir((directory.path() + name).c_str(), 0755) == 0);
+  BOOST_TEST(own.others(ec).empty()); // 4242 is not the owner of that one
+  if (::geteuid() != 0)
+    return;
+  BOOST_TEST_REQUIRE(::chown((directory.path() + "/4242").c_str(), 4242, 0) == 0);
+  BOOST_TEST_REQUIRE(own.others(ec).size() == 1u);
+  BOOST_TEST(own.others(ec)[0].path() == directory.path() + "/4242");
+  BOOST_TEST_REQUIRE(::chmod((directory.path() + "/4242").c_str(), 0775) == 0);
+  BOOST_TEST(own.others(ec).empty());
+}
+
+// Whoever comes first in a directory that all may write to could make it before us.
+BOOST_AUTO_TEST_CASE(a_directory_of_ours_that_somebody_else_has_made_is_refused)
+{
+  const temp_directory directory;
+  BOOST_TEST_REQUIRE(::chmod(directory.path().c_str(), 01777) == 0);
+  const std::string own = directory.path() + "/" + std::to_string(::geteuid());
+  BOOST_TEST_REQUIRE(::mkdir(own.c_str(), 0777) == 0);
+  BOOST_TEST_REQUIRE(::chmod(own.c_str(), 0777) == 0);
+  BOOST_TEST(open_error(directory.path()) == shm::error::unsafe_runtime_directory);
+  std::filesystem::remove(own);
+  BOOST_TEST_REQUIRE(::symlink("/", own.c_str()) == 0);
+  BOOST_TEST(open_error(directory.path()) != boost::system::error_code());
+}
+
+BOOST_AUTO_TEST_CASE(where_others_could_swap_the_directory_the_path_goes_by_the_descriptor)
+{
+  const temp_directory parent;
+  const std::string path = parent.path() + "/made";
+  const scoped_environment environment("ASIO_SHM_DIR", path.c_str());
+  BOOST_TEST_REQUIRE(::chmod(parent.path().c_str(), 0777) == 0);
+  boost::system::error_code ec;
+  const runtime_directory directory = runtime_directory::open(create, ec);
+  BOOST_TEST(directory.path() == "/proc/self/fd/" + std::to_string(directory.get()));
 }
 
 BOOST_AUTO_TEST_CASE(a_directory_of_another_user_is_refused)

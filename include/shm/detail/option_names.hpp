@@ -13,6 +13,8 @@ inline constexpr int option_socket_doorbell = 1; ///< int: wake the peer over th
 inline constexpr int option_peer_credentials = 2; ///< peer_credentials, get only
 inline constexpr int option_busy_poll = 3; ///< int: microseconds
 
+inline constexpr int option_permissions = 4; ///< int: mode of a socket file
+
 inline constexpr int max_busy_poll = 1000000; ///< In microseconds.
 
 } // namespace detail
