@@ -25,7 +25,7 @@ class listener
 {
 public:
   /// @param local The endpoint that it is bound to; size 0 or a path for names and paths.
-  explicit listener(const socket_address& local) noexcept : local_(local) {}
+  explicit listener(const socket_address& local) : local_(local) {} // not noexcept: a deque allocates
 
   /// Looks for a connection. @returns it, or nullptr: then either there is none and @p ec is clear, or @p ec says
   /// what keeps clients from being taken (no_descriptors, no_memory).

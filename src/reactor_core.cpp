@@ -490,7 +490,8 @@ void reactor_core::retire(std::shared_ptr<connection>&& closed) noexcept
 {
   const std::shared_ptr<connection> full = std::move(closed); // freed without the lock
   const std::lock_guard<std::mutex> lock(mutex_);
-  if ((polling_ || posted_) && retired_.size() != max_retired)
+  // What does not count as work may stay in the queue for long.
+  if ((polling_ || (posted_ && counted_)) && retired_.size() != max_retired)
   {
     retired_.push_back(full);
     has_retired_.store(true, std::memory_order_relaxed);

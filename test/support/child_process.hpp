@@ -52,6 +52,8 @@ public:
     return value;
   }
 
+  int descriptor() const { return descriptor_; }
+
 private:
   int descriptor_;
 };
