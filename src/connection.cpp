@@ -4,6 +4,7 @@
 
 #include "full_fence.hpp"
 #include "tsan.hpp"
+#include "untrusted.hpp"
 
 #include <shm/error.hpp>
 
@@ -65,7 +66,7 @@ void connection::ring_sleeper(const std::atomic<std::uint64_t>& wait_word, std::
   // Called between a publication and this look, so that of "we publish, we look" and "the peer falls asleep, the peer
   // looks" at least one sees the other. Partner: the fence in arm().
   full_fence();
-  const std::uint64_t word = wait_word.load(std::memory_order_relaxed);
+  const std::uint64_t word = untrusted(wait_word).hint();
   if ((word & 1) == 0 || word == rung)
     return;
   rung = word;
@@ -104,12 +105,18 @@ bool connection::receive_some(const mutable_view* views, std::size_t count, bool
 // Why no byte will come any more, if that is so. To be followed by one more look at the ring.
 bool connection::end_of_stream(boost::system::error_code& ec) noexcept
 {
+  ring_status status = ring_status::ok;
   if (reset_)
     ec = boost::asio::error::connection_reset;
-  else if (reader_.writer_shut_down() || hung_up_ || receive_shut_down_)
+  else if (reader_.writer_shut_down(status) || hung_up_ || receive_shut_down_)
     ec.clear(); // 0 bytes without an error are the end, as with recv(2)
-  else
+  else if (status == ring_status::ok)
     return false;
+  if (status == ring_status::corrupted)
+  {
+    corrupted();
+    ec = failure_;
+  }
   return true;
 }
 
@@ -367,7 +374,7 @@ bool connection::shares_cpu_with_peer() noexcept
     own_cpu_value_ = cpu;
     own_cpu_.store(cpu, std::memory_order_relaxed); // a hint: nothing is ordered by it, on either side
   }
-  const bool shared = cpu != 0 && peer_cpu_.load(std::memory_order_relaxed) == cpu;
+  const bool shared = cpu != 0 && untrusted(peer_cpu_).hint() == cpu;
   shares_cpu_ = shared;
   return shared;
 }

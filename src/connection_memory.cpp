@@ -18,7 +18,27 @@ constexpr std::uint64_t first_pages = sizeof(control_segment) + page_size;
 
 constexpr char region_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', '\0'};
 
+std::atomic<std::uint64_t> attached_bytes{0}; // by this process; only a sum, so nothing is ordered by it
+
 } // namespace
+
+bool attached_share::take(std::uint64_t size) noexcept
+{
+  std::uint64_t taken = attached_bytes.load(std::memory_order_relaxed);
+  do
+  {
+    if (size > max_attached_bytes - taken)
+      return false;
+  } while (!attached_bytes.compare_exchange_weak(taken, taken + size, std::memory_order_relaxed));
+  size_ = size;
+  return true;
+}
+
+attached_share::~attached_share()
+{
+  if (size_ != 0)
+    attached_bytes.fetch_sub(size_, std::memory_order_relaxed);
+}
 
 void connection_memory::map(const memfd& memory, boost::system::error_code& ec)
 {
@@ -51,12 +71,12 @@ connection_memory connection_memory::create(
     result.map(memory, ec);
   if (ec)
     return connection_memory();
-  region_header& header = result.header();
-  std::memcpy(header.magic, region_magic, sizeof(region_magic));
-  header.version = protocol_version;
-  header.size = geometry.size();
-  header.connector = geometry.connector;
-  header.acceptor = geometry.acceptor;
+  region_identity& identity = result.header().identity;
+  std::memcpy(identity.magic, region_magic, sizeof(region_magic));
+  identity.version = protocol_version;
+  identity.size = geometry.size();
+  identity.connector = geometry.connector;
+  identity.acceptor = geometry.acceptor;
   return result;
 }
 
@@ -66,17 +86,19 @@ connection_memory connection_memory::attach(
   connection_memory result;
   result.geometry_ = geometry;
   memory.check(geometry.size(), ec);
+  if (!ec && !result.share_.take(geometry.size()))
+    ec = error::no_memory;
   if (!ec)
     result.map(memory, ec);
   if (ec)
     return connection_memory();
-  const region_header& header = result.header();
-  if (std::memcmp(header.magic, region_magic, sizeof(region_magic)) != 0)
+  const region_identity identity = untrusted_copy(result.header().identity);
+  if (std::memcmp(identity.magic, region_magic, sizeof(region_magic)) != 0)
     ec = error::protocol_error;
-  else if (header.version != protocol_version)
+  else if (identity.version != protocol_version)
     ec = error::version_mismatch;
-  else if (header.size != geometry.size() || !(header.connector == geometry.connector)
-      || !(header.acceptor == geometry.acceptor))
+  else if (identity.size != geometry.size() || !(identity.connector == geometry.connector)
+      || !(identity.acceptor == geometry.acceptor))
     ec = error::protocol_error;
   if (ec)
     return connection_memory();

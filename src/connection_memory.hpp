@@ -5,11 +5,13 @@
 
 #include "memfd.hpp"
 #include "segment_ring.hpp"
+#include "untrusted.hpp"
 
 #include <boost/interprocess/mapped_region.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <cstdint>
+#include <utility>
 
 namespace shm {
 namespace detail {
@@ -53,7 +55,7 @@ struct connection_geometry
 //   0x020  acceptor: segment_size, segment_count
 //
 // The CPU words are hints: whoever shares a CPU with its peer must not spin, for the peer cannot run meanwhile.
-struct region_header
+struct region_identity
 {
   char magic[8];
   std::uint32_t version;
@@ -61,18 +63,46 @@ struct region_header
   std::uint64_t size;
   ring_geometry connector;
   ring_geometry acceptor;
+};
+struct region_header
+{
+  region_identity identity;
   alignas(word_block) std::atomic<std::uint64_t> attached;
   alignas(word_block) std::atomic<std::uint64_t> connector_cpu;
   alignas(word_block) std::atomic<std::uint64_t> acceptor_cpu;
   alignas(word_block) unsigned char unused_to_end[0x1000 - 0x200];
 };
-static_assert(offsetof(region_header, size) == 0x010, "layout");
-static_assert(offsetof(region_header, connector) == 0x018, "layout");
-static_assert(offsetof(region_header, acceptor) == 0x020, "layout");
+static_assert(offsetof(region_identity, size) == 0x010, "layout");
+static_assert(offsetof(region_identity, connector) == 0x018, "layout");
+static_assert(offsetof(region_identity, acceptor) == 0x020, "layout");
 static_assert(offsetof(region_header, attached) == 0x080, "layout");
 static_assert(offsetof(region_header, connector_cpu) == 0x100, "layout");
 static_assert(offsetof(region_header, acceptor_cpu) == 0x180, "layout");
 static_assert(sizeof(region_header) == page_size, "one page");
+
+/// What peers may make this process map, in bytes, all of it together: what so many regions of the default size take as
+/// a process can have mappings.
+inline constexpr std::uint64_t max_attached_bytes = std::uint64_t{256} << 30;
+
+/// A share of that for as long as it lives.
+class attached_share
+{
+public:
+  attached_share() = default;
+  attached_share(attached_share&& other) noexcept : size_(std::exchange(other.size_, 0)) {}
+  attached_share& operator=(attached_share&& other) noexcept
+  {
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~attached_share();
+
+  /// Takes that much, once. @returns false if there is not so much left.
+  bool take(std::uint64_t size) noexcept;
+
+private:
+  std::uint64_t size_ = 0;
+};
 
 /// The mapping of one side and where its two rings lie.
 ///
@@ -91,8 +121,8 @@ public:
   static connection_memory create(const connection_geometry& geometry, memfd& memory, boost::system::error_code& ec);
 
   /// Maps a region that the peer created. @p geometry comes from its HELLO and is valid(); memory and header are
-  /// checked against it. @param ec error::unsealed_memory, error::protocol_error, error::version_mismatch, or why
-  /// mapping failed.
+  /// checked against it. @param ec error::unsealed_memory, error::protocol_error, error::version_mismatch,
+  /// error::no_memory beyond max_attached_bytes, or why mapping failed.
   static connection_memory attach(
       const connection_geometry& geometry, const memfd& memory, boost::system::error_code& ec);
 
@@ -110,13 +140,14 @@ public:
   std::atomic<std::uint64_t>& acceptor_cpu() const noexcept { return header().acceptor_cpu; }
 
   /// Set by the acceptor when it has mapped the region. Acquire: partner is attach()'s release.
-  bool attached() const noexcept { return header().attached.load(std::memory_order_acquire) != 0; }
+  bool attached() const noexcept { return !untrusted(header().attached).is(0); }
 
 private:
   unsigned char* base() const noexcept { return static_cast<unsigned char*>(region_.get_address()); }
   region_header& header() const noexcept { return *reinterpret_cast<region_header*>(base()); }
   void map(const memfd& memory, boost::system::error_code& ec);
 
+  attached_share share_;
   boost::interprocess::mapped_region region_;
   connection_geometry geometry_{};
 };

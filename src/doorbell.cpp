@@ -37,6 +37,15 @@ bool is_eventfd(int fd) noexcept
   return ::write(fd, &nothing, sizeof(nothing)) == static_cast<ssize_t>(sizeof(nothing));
 }
 
+// Of the semaphore kind, which nothing else tells, a read takes one.
+bool is_drainable(int eventfd) noexcept
+{
+  const std::uint64_t two = 2;
+  std::uint64_t taken = 0;
+  return ::write(eventfd, &two, sizeof(two)) == static_cast<ssize_t>(sizeof(two))
+      && ::read(eventfd, &taken, sizeof(taken)) == static_cast<ssize_t>(sizeof(taken)) && taken >= two;
+}
+
 void ring_eventfd(int fd) noexcept
 {
   const std::uint64_t one = 1;

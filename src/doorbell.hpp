@@ -17,6 +17,10 @@ descriptor open_eventfd(boost::system::error_code& ec);
 /// Whether a descriptor that came from a peer is a non-blocking eventfd.
 bool is_eventfd(int fd) noexcept;
 
+/// Whether one read takes all rings out of it, and it is not full: an eventfd that stays readable would keep whoever
+/// sleeps on it awake. Takes the rings that are in it.
+bool is_drainable(int eventfd) noexcept;
+
 /// Makes an eventfd readable. Never blocks on one that is non-blocking.
 void ring_eventfd(int fd) noexcept;
 

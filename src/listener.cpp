@@ -83,7 +83,7 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
     descriptor peer = from.receiver.take_descriptor(2);
     if (!peer_is_same_user(from.socket.get()))
       ec = error::untrusted_peer;
-    else if (!is_eventfd(own.get()) || !is_eventfd(peer.get()))
+    else if (!is_eventfd(own.get()) || !is_eventfd(peer.get()) || !is_drainable(own.get()))
       ec = error::protocol_error;
     result->bell = doorbell(std::move(own), std::move(peer));
   }
@@ -96,6 +96,7 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
     ec = error::no_memory;
   if (ec)
     return nullptr;
+  refuse_descriptors(from.socket.get());
   if (is_ip(local_))
   {
     result->local = as_seen_from(local_, message->acceptor);

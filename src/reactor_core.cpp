@@ -39,7 +39,9 @@ constexpr std::size_t max_retired = 8;
 // Sockets for which there is room from the first on.
 constexpr std::size_t min_room = 8;
 
+// Events that are taken at a time, and how often in a row.
 constexpr int max_events = 64;
+constexpr int max_rounds = 16;
 
 // Timers that are taken at a time: what is due must not depend on memory that may be used up.
 constexpr std::size_t max_due = 16;
@@ -625,12 +627,18 @@ void reactor_core::add_hot(socket_core& socket)
 
 void reactor_core::drain_epoll()
 {
-  // The outer edge comes once, so everything is taken.
+  // The outer edge comes once, so everything is taken, or asked for again.
   epoll_event events[max_events];
-  int n;
-  do
+  for (int rounds = 0;; ++rounds)
   {
-    n = ::epoll_wait(epoll_, events, max_events, 0);
+    if (rounds == max_rounds)
+    {
+      // Peers ring faster than we can look: the rest of the context has its turn first.
+      const std::lock_guard<std::mutex> lock(mutex_);
+      epoll_readable_ = true;
+      return;
+    }
+    const int n = ::epoll_wait(epoll_, events, max_events, 0);
     for (int i = 0; i < n; ++i)
     {
       if (events[i].data.u64 == timer_data)
@@ -644,7 +652,9 @@ void reactor_core::drain_epoll()
       if (const auto socket = find(events[i].data.u64))
         socket->on_event(from, (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
     }
-  } while (n == max_events);
+    if (n < max_events)
+      return;
+  }
 }
 
 // Sets the timer to what comes next. To be called with the mutex held.

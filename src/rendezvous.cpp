@@ -10,8 +10,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// The number on all architectures but alpha, mips, parisc and sparc.
+#if !defined(SO_PASSRIGHTS) && (defined(__x86_64__) || defined(__aarch64__))
+#define SO_PASSRIGHTS 83
+#endif
+
 namespace shm {
 namespace detail {
+namespace {
+
+// What the kernel calls everybody whom the user namespace does not know: this may be two users.
+constexpr uid_t overflow_user = 65534;
+
+} // namespace
 
 descriptor open_rendezvous_socket(boost::system::error_code& ec)
 {
@@ -35,6 +46,16 @@ std::array<descriptor, 2> open_rendezvous_pair(boost::system::error_code& ec)
   return {descriptor(fds[0]), descriptor(fds[1])};
 }
 
+void refuse_descriptors(int socket) noexcept
+{
+#if defined(SO_PASSRIGHTS)
+  const int off = 0;
+  ::setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+#else
+  static_cast<void>(socket);
+#endif
+}
+
 void send_hello(int socket, const hello_bytes& bytes, const int* descriptors, std::size_t count,
     boost::system::error_code& ec)
 {
@@ -56,7 +77,10 @@ void send_hello(int socket, const hello_bytes& bytes, const int* descriptors, st
     sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent == static_cast<ssize_t>(bytes.size()))
+  {
+    refuse_descriptors(socket);
     ec.clear();
+  }
   else if (sent >= 0)
     ec = error::protocol_error; // cannot be: an empty socket takes 128 bytes at once
   else if (errno == ETOOMANYREFS || errno == EAGAIN)
@@ -87,7 +111,7 @@ bool get_peer_identity(int socket, peer_identity& identity) noexcept
 bool peer_is_same_user(int socket) noexcept
 {
   peer_identity identity;
-  return get_peer_identity(socket, identity) && identity.uid == ::geteuid();
+  return get_peer_identity(socket, identity) && identity.uid == ::geteuid() && identity.uid != overflow_user;
 }
 
 bool hello_receiver::receive(int socket, boost::system::error_code& ec)

@@ -23,8 +23,12 @@ descriptor open_rendezvous_socket(boost::system::error_code& ec);
 /// Both ends of a connected pair of them.
 std::array<descriptor, 2> open_rendezvous_pair(boost::system::error_code& ec);
 
-/// Sends HELLO and its descriptors. @param ec asio::error::try_again when the kernel has too many descriptors in
-/// flight for this user: the same call succeeds later.
+/// From now on the peer cannot send descriptors over this socket; without effect on kernels before 6.16. Those that come
+/// nevertheless are closed unseen by whoever receives without room for them.
+void refuse_descriptors(int socket) noexcept;
+
+/// Sends HELLO and its descriptors, and takes none from then on. @param ec asio::error::try_again when the kernel has
+/// too many descriptors in flight for this user: the same call succeeds later.
 void send_hello(int socket, const hello_bytes& bytes, const int* descriptors, std::size_t count,
     boost::system::error_code& ec);
 

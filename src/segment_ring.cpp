@@ -3,6 +3,7 @@
 #include "segment_ring.hpp"
 
 #include "stream_copy.hpp"
+#include "untrusted.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -92,13 +93,11 @@ bool ring_writer::segment_free(ring_status& status) noexcept
     return true;
   // Acquire: partner is the reader's release of oldest. Without it our stores into the segment could overtake the
   // reader's last loads from it.
-  const std::uint64_t oldest = control_->oldest.load(std::memory_order_acquire);
-  if (oldest < oldest_ || oldest > newest_)
+  if (!untrusted(control_->oldest).within(oldest_, newest_, oldest_))
   {
     status = ring_status::corrupted;
     return false;
   }
-  oldest_ = oldest;
   return newest_ - oldest_ + 1 < geometry_.segment_count;
 }
 
@@ -160,8 +159,8 @@ void ring_writer::shut_down() noexcept
 
 bool ring_writer::unread() const noexcept
 {
-  const std::uint64_t oldest = control_->oldest.load(std::memory_order_acquire);
-  return control_->begin[slot_of(oldest, geometry_)].load(std::memory_order_acquire) != position_;
+  const std::uint64_t oldest = untrusted(control_->oldest).any();
+  return !untrusted(control_->begin[slot_of(oldest, geometry_)]).is(position_);
 }
 
 ring_reader::ring_reader(control_segment& control, const unsigned char* data, ring_geometry geometry) noexcept
@@ -176,22 +175,16 @@ std::uint64_t ring_reader::end_of_oldest(ring_status& status) noexcept
   __builtin_prefetch(
       data_ + (slot + 1) * geometry_.segment_size - static_cast<std::size_t>(limit_ - position_));
   // Acquire: partner is the writer's release of end, see there.
-  const std::uint64_t end = control_->end[slot].load(std::memory_order_acquire);
-  if (end < end_ || end > limit_)
+  if (!untrusted(control_->end[slot]).within(end_, limit_, end_))
     status = ring_status::corrupted;
-  else
-    end_ = end;
   return end_;
 }
 
 std::uint64_t ring_reader::check_newest(ring_status& status) noexcept
 {
   // Acquire: partner is the writer's release of newest, see there.
-  const std::uint64_t newest = control_->newest.load(std::memory_order_acquire);
-  if (newest < newest_ || newest - oldest_ >= geometry_.segment_count)
+  if (!untrusted(control_->newest).within(newest_, oldest_ + (geometry_.segment_count - 1u), newest_))
     status = ring_status::corrupted;
-  else
-    newest_ = newest;
   return newest_;
 }
 
@@ -278,8 +271,9 @@ std::size_t ring_reader::peek(const mutable_view* views, std::size_t count, ring
   for (std::uint64_t number = oldest_; status == ring_status::ok && number <= newest && !to.done(); ++number)
   {
     const std::size_t slot = slot_of(number, geometry_);
-    const std::uint64_t end = number == newest ? control_->end[slot].load(std::memory_order_acquire) : limit;
-    if (end < position || end > limit)
+    // A segment that was left is full.
+    std::uint64_t end = limit;
+    if (!untrusted(control_->end[slot]).within(number == newest ? position : limit, limit, end))
     {
       status = ring_status::corrupted;
       break;
@@ -301,9 +295,10 @@ std::size_t ring_reader::available(ring_status& status) noexcept
   const std::uint64_t newest = check_newest(status);
   if (status != ring_status::ok)
     return 0;
-  const std::uint64_t end = control_->end[slot_of(newest, geometry_)].load(std::memory_order_acquire);
   const std::uint64_t limit = limit_ + (newest - oldest_) * geometry_.segment_size;
-  if (end < position_ || end > limit || (newest != oldest_ && end < limit - geometry_.segment_size))
+  std::uint64_t end = position_;
+  if (!untrusted(control_->end[slot_of(newest, geometry_)])
+           .within(newest == oldest_ ? end_ : limit - geometry_.segment_size, limit, end))
   {
     status = ring_status::corrupted;
     return 0;
@@ -311,10 +306,12 @@ std::size_t ring_reader::available(ring_status& status) noexcept
   return static_cast<std::size_t>(end - position_);
 }
 
-bool ring_reader::writer_shut_down() const noexcept
+bool ring_reader::writer_shut_down(ring_status& status) noexcept
 {
   // Acquire: partner is shut_down()'s release, see there.
-  return control_->shut_down.load(std::memory_order_acquire) != 0;
+  if (!untrusted(control_->shut_down).within(shut_down_, 1, shut_down_))
+    status = ring_status::corrupted;
+  return shut_down_ != 0;
 }
 
 } // namespace detail

@@ -153,8 +153,9 @@ public:
   /// Whether read() would give at least one byte.
   bool readable(ring_status& status) noexcept;
 
-  /// Whether the writer has said that no byte will follow. Bytes may still be unread: look at them after this.
-  bool writer_shut_down() const noexcept;
+  /// Whether the writer has said that no byte will follow, which it cannot take back. Bytes may still be unread: look at
+  /// them after this. Sets @p status if the flag is corrupted, else leaves it.
+  bool writer_shut_down(ring_status& status) noexcept;
 
   /// Whether a segment was given back since the last call: only then can a sleeping writer be waiting for it.
   bool take_freed() noexcept
@@ -179,6 +180,7 @@ private:
   std::uint64_t limit_ = 0;    // stream position at which segment oldest_ is full
   std::uint64_t end_ = 0;      // end of segment oldest_ as last seen and checked
   std::uint64_t newest_ = 0;   // the writer's word as last seen and checked
+  std::uint64_t shut_down_ = 0; // the same
   bool freed_ = false;
 };
 

@@ -8,7 +8,8 @@ usage() {
 usage: test/run.sh [configuration ...]
 
 Builds and tests the configurations named, or all of them. They run in this order:
-  asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests
+  asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests, and the fuzzers for
+           a while
   tsan     clang++, ThreadSanitizer; all tests but some of Beast
   clang    clang++, Release; the library, the public headers and the unit tests
   release  g++, Release; everything, with the public headers, the CMake package, the variants of a program's
@@ -138,7 +139,7 @@ run_asan() {
   prefix=$(sanitizer_prefix address) || return
   build_and_test asan "$prefix" -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -D_GLIBCXX_ASSERTIONS" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_TEST_OPTIONS=-O0 \
-    "-DASIO_SHM_SANITIZE=address;undefined"
+    "-DASIO_SHM_SANITIZE=address;undefined" -DASIO_SHM_BUILD_FUZZERS=ON
 }
 
 run_tsan() {

@@ -123,11 +123,13 @@ inline std::string read_all(
   spinner other;
   for (std::uint64_t position = 0;;)
   {
-    const bool last = reader.writer_shut_down(); // before the look that finds nothing
+    detail::ring_status status = detail::ring_status::ok;
+    const bool last = reader.writer_shut_down(status); // before the look that finds nothing
+    if (status != detail::ring_status::ok)
+      return "the reader found a wrong end at " + std::to_string(position);
     const std::size_t size = sizes.next(), half = size / 3;
     const detail::mutable_view views[] = {{bytes.data(), half}, {&bytes[half], size - half}};
     const bool peek = size % 16 == 1;
-    detail::ring_status status;
     const std::size_t n = peek ? reader.peek(views, 2, status) : reader.read(views, 2, status);
     if (status != detail::ring_status::ok)
       return "the reader found corruption at " + std::to_string(position);

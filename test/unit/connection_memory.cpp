@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -208,6 +209,36 @@ BOOST_AUTO_TEST_CASE(a_size_beyond_32_bits_does_not_wrap_around)
   const connection_geometry one = {largest, {64, 2}};
   BOOST_TEST(one.size() > std::numeric_limits<std::uint32_t>::max());
   BOOST_TEST(!one.valid());
+}
+
+BOOST_AUTO_TEST_CASE(what_peers_make_this_process_map_is_bounded)
+{
+  const created made;
+  {
+    attached_share most;
+    BOOST_TEST(most.take(max_attached_bytes - small.size()));
+    {
+      error_code ec;
+      const connection_memory last = connection_memory::attach(small, made.memory, ec);
+      BOOST_TEST(!ec);
+      BOOST_TEST(made.attach_error() == shm::error::no_memory);
+      attached_share none;
+      BOOST_TEST(!none.take(1));
+      BOOST_TEST(!none.take(std::numeric_limits<std::uint64_t>::max()));
+    }
+    // Whatever goes gives its share back, also what was refused for another reason or was moved.
+    connection_geometry other = small;
+    other.connector.segment_count = 4;
+    BOOST_TEST(made.attach_error(other) == shm::error::protocol_error);
+    error_code ec;
+    connection_memory first = connection_memory::attach(small, made.memory, ec);
+    connection_memory second = std::move(first);
+    BOOST_TEST(made.attach_error() == shm::error::no_memory);
+    second = connection_memory();
+    BOOST_TEST(!made.attach_error());
+  }
+  attached_share all;
+  BOOST_TEST(all.take(max_attached_bytes));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -146,4 +146,21 @@ BOOST_AUTO_TEST_CASE(a_full_socket_is_rung_without_blocking)
   bell.ring(pair[0].get());
 }
 
+BOOST_AUTO_TEST_CASE(an_eventfd_that_a_read_does_not_empty_is_told_apart)
+{
+  const std::uint64_t most = ~std::uint64_t{0} - 1;
+  const descriptor good(::eventfd(0, EFD_NONBLOCK)), rung_before(::eventfd(5, EFD_NONBLOCK));
+  for (const int fd : {good.get(), rung_before.get()})
+  {
+    BOOST_TEST(is_drainable(fd));
+    BOOST_TEST(!rung(fd));
+  }
+  const descriptor semaphore(::eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE)), full(::eventfd(0, EFD_NONBLOCK));
+  BOOST_TEST(is_eventfd(semaphore.get()));
+  BOOST_TEST(!is_drainable(semaphore.get()));
+  BOOST_TEST(::write(full.get(), &most, sizeof(most)) == static_cast<ssize_t>(sizeof(most)));
+  BOOST_TEST(is_eventfd(full.get()));
+  BOOST_TEST(!is_drainable(full.get()));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -223,14 +223,14 @@ BOOST_AUTO_TEST_CASE(the_shutdown_flag_follows_the_last_byte)
 {
   ring_fixture ring({64, 2});
   ring.write(70);
-  BOOST_TEST(!ring.reader.writer_shut_down());
+  BOOST_TEST(!ring.reader.writer_shut_down(ring.status));
   ring.writer.shut_down();
-  BOOST_TEST(ring.reader.writer_shut_down());
+  BOOST_TEST(ring.reader.writer_shut_down(ring.status));
   BOOST_TEST(ring.readable());
   BOOST_TEST(ring.read(100) == 70u);
   BOOST_TEST(ring.correct);
   BOOST_TEST(!ring.readable());
-  BOOST_TEST(ring.reader.writer_shut_down());
+  BOOST_TEST(ring.reader.writer_shut_down(ring.status));
 }
 
 // Unread at each fill level, also where all of a full segment was read: | ON[64,64) | - |

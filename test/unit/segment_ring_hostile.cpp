@@ -10,6 +10,7 @@
 //                             short of it in a segment that was left        are whatever the memory holds
 //   oldest   writer           below what was last seen, beyond newest       between the two: the peer gave up data of
 //                                                                           its own stream, or has not read yet
+//   shut_down reader          neither 0 nor 1, 0 after 1                    set too early: what follows is not read
 //   begin    writer, once the peer is gone: any value only decides between eof and connection_reset
 #define BOOST_TEST_MODULE segment_ring_hostile
 #include "deadline.hpp"
@@ -280,6 +281,35 @@ BOOST_AUTO_TEST_CASE(a_wrong_begin_changes_nothing_but_unread)
             BOOST_TEST(ring.write(1) == 1u);
           });
   });
+}
+
+// | O[0,10) | N[..70) | newest has left a segment that is not full: peek does not show what lies behind its end
+BOOST_AUTO_TEST_CASE(peek_does_not_go_past_the_end_of_a_segment_that_was_left)
+{
+  ring_fixture ring({64, 2});
+  ring.write(10);
+  ring.control.end[1].store(70);
+  ring.control.newest.store(1);
+  BOOST_TEST(ring.peek(100) <= 10u);
+  BOOST_TEST(!ring.ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_shutdown_flag_is_set_once_and_stays)
+{
+  for (const std::uint64_t value : {std::uint64_t{2}, std::uint64_t{256}, std::uint64_t{1} << 63, ~std::uint64_t{0}})
+  {
+    ring_fixture ring({64, 2});
+    ring.control.shut_down.store(value);
+    BOOST_TEST(!ring.reader.writer_shut_down(ring.status));
+    BOOST_TEST(!ring.ok());
+  }
+  ring_fixture ring({64, 2});
+  ring.control.shut_down.store(1);
+  BOOST_TEST(ring.reader.writer_shut_down(ring.status));
+  BOOST_TEST(ring.ok());
+  ring.control.shut_down.store(0);
+  BOOST_TEST(ring.reader.writer_shut_down(ring.status));
+  BOOST_TEST(!ring.ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
