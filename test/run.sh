@@ -61,8 +61,8 @@ wants() {
 }
 
 install_packages() {
-  local packages=(g++ cmake ninja-build python3 libboost1.81-dev libboost-context1.81-dev libboost-test1.81-dev
-    libssl-dev liburing-dev) missing=() package
+  local packages=(g++ cmake ninja-build python3 libboost1.81-dev libboost-context1.81-dev
+    libboost-program-options1.81-dev libboost-test1.81-dev libssl-dev liburing-dev) missing=() package
   if wants release; then
     packages+=(libboost1.81-doc spin)
   fi

@@ -4,27 +4,24 @@
 #include "child_process.hpp"
 #include "connection_fixture.hpp"
 #include "ring_stress.hpp"
+#include "sleeping_end.hpp"
 
-#include <boost/asio/error.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <random>
 #include <string>
 #include <vector>
 
-#include <poll.h>
-
 using namespace shm::detail;
 using shm::test::channel;
 using shm::test::child_process;
 using shm::test::connection_ends;
 using shm::test::odd_sizes;
-using shm::test::pattern;
 using shm::test::scaled;
+using shm::test::sleeping_end;
 
 namespace {
 
@@ -59,110 +56,6 @@ void run_rings(const ring_geometry& geometry, std::uint64_t total)
     BOOST_TEST(!writer.unread());
   }
 }
-
-/// One end of a connection whose calls block: asleep in poll(2) whenever there is nothing to do, without spinning.
-class sleeping_end
-{
-public:
-  sleeping_end(established&& from, std::uint64_t seed)
-    : out_(seed + static_cast<std::uint64_t>(from.side)),
-      in_(seed + 1 - static_cast<std::uint64_t>(from.side)),
-      end_(std::move(from))
-  {
-  }
-
-  /// Sends that many bytes of the stream. @returns false when failure() says what went wrong.
-  bool send(std::size_t size)
-  {
-    const std::vector<unsigned char> bytes = out_.bytes(size, sent_);
-    for (std::size_t done = 0, n = 0; done < size; done += n)
-    {
-      const const_view view = {&bytes[done], size - done};
-      boost::system::error_code ec;
-      while (!end_.try_send(&view, 1, n, ec))
-        if (!sleep(false))
-          return false;
-      if (ec)
-        return fail("send: " + ec.message());
-    }
-    sent_ += size;
-    return true;
-  }
-
-  /// Receives up to that many bytes. @returns how many, 0 at the end of the stream or when failure() says more.
-  std::size_t receive(std::size_t size)
-  {
-    bytes_.resize(size);
-    const mutable_view view = {bytes_.data(), size};
-    std::size_t n = 0;
-    boost::system::error_code ec;
-    while (!end_.try_receive(&view, 1, false, n, ec))
-      if (!sleep(true))
-        return 0;
-    if (ec && ec != boost::asio::error::eof)
-      fail("receive: " + ec.message());
-    if (!in_.matches(bytes_.data(), n, received_))
-      fail("wrong bytes");
-    received_ += n;
-    return n;
-  }
-
-  bool receive_exactly(std::size_t size)
-  {
-    for (std::size_t n = 1; size > 0 && n > 0; size -= n)
-      n = receive(size);
-    return size == 0 && failure_.empty();
-  }
-
-  void shutdown_send() { end_.shutdown_send(); }
-  std::uint64_t received() const { return received_; }
-  std::uint64_t sleeps() const { return sleeps_; }
-
-  std::string failure() const
-  {
-    const std::string at = " at " + std::to_string(sent_) + " sent, " + std::to_string(received_) + " received";
-    return failure_.empty() ? "" : failure_ + at;
-  }
-
-private:
-  bool fail(const std::string& why)
-  {
-    failure_ = why;
-    return false;
-  }
-
-  // Arm, look again, sleep.
-  bool sleep(bool to_receive)
-  {
-    bool rung = true;
-    end_.arm(to_receive, !to_receive);
-    if (!(to_receive ? end_.readable() : end_.writable()))
-    {
-      ++sleeps_;
-      pollfd polled[2] = {{end_.own_doorbell(), POLLIN, 0}, {end_.rendezvous(), POLLIN | POLLRDHUP, 0}};
-      int n;
-      do
-        n = ::poll(polled, 2, 1000 * static_cast<int>(shm::test::patience.count()));
-      while (n < 0 && errno == EINTR);
-      rung = n > 0;
-      if (polled[0].revents != 0)
-        end_.drain_doorbell();
-      if (polled[1].revents != 0)
-        end_.on_rendezvous((polled[1].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
-    }
-    end_.disarm();
-    return rung || fail("not rung");
-  }
-
-  pattern out_;
-  pattern in_;
-  std::vector<unsigned char> bytes_;
-  connection end_;
-  std::uint64_t sent_ = 0;
-  std::uint64_t received_ = 0;
-  std::uint64_t sleeps_ = 0;
-  std::string failure_;
-};
 
 /// Runs mine(end) here as the connector and theirs(end) in a child as the acceptor; each says what went wrong.
 template <typename Mine, typename Theirs>
