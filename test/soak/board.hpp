@@ -47,12 +47,14 @@ struct end_record
 struct connection_record
 {
   std::array<end_record, 2> ends; ///< Connector, acceptor.
+  std::atomic<std::uint32_t> listener{0}; ///< Number of the process that listens there.
 };
 
 /// A process from its start to its end.
 struct life_record
 {
   std::atomic<bool> dead{false}; ///< It was killed, and nothing is left of it.
+  std::atomic<bool> stopped{false}; ///< By SIGSTOP, for as long as the conductor happens to need.
 };
 
 /// What all processes count together.
@@ -78,11 +80,13 @@ struct board
 {
   static constexpr std::size_t max_connections = 1 << 20;
   static constexpr std::size_t max_lives = 1 << 16;
+  static constexpr std::size_t max_processes = 1 << 10;
 
   std::atomic<bool> stop{false}; ///< No more connections; streams come to their ends.
   std::atomic<std::size_t> connections{0};
   std::atomic<std::uint32_t> lives{0};
   counters count;
+  std::array<std::atomic<std::uint32_t>, max_processes> holder; ///< The life that each number has now.
   std::array<life_record, max_lives> life;
   std::array<connection_record, max_connections> connection;
 

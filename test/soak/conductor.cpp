@@ -109,6 +109,7 @@ void conductor::start(int number)
     }
     std::exit(code); // with the leak check of AddressSanitizer
   }
+  shared_.holder[static_cast<std::size_t>(number)] = life;
   processes_[static_cast<std::size_t>(number)] = {id, life, clock::time_point::max(), false};
 }
 
@@ -148,6 +149,7 @@ void conductor::disturb(clock::time_point now)
     if (p.goes_on <= now)
     {
       ::kill(p.id, SIGCONT);
+      shared_.life[p.life].stopped = false;
       p.goes_on = clock::time_point::max();
     }
   if (wanted_.kill_interval != 0 && now >= next_kill_)
@@ -167,6 +169,7 @@ void conductor::disturb(clock::time_point now)
     if (!p.condemned && p.goes_on == clock::time_point::max())
     {
       ++stops_;
+      shared_.life[p.life].stopped = true;
       ::kill(p.id, SIGSTOP);
       p.goes_on = now + milliseconds(chance_.one_in(20) ? chance_.between(200, 1500) : chance_.between(0, 60));
     }
@@ -205,7 +208,10 @@ void conductor::finish()
   phases_ -= phases_ % 3; // all CPUs
   change_cpus();
   for (process& p : processes_)
+  {
     ::kill(p.id, SIGCONT);
+    shared_.life[p.life].stopped = false;
+  }
   // Each number has a process again, which removes what the one before has left.
   const auto begin = clock::now();
   const auto dying = [this]

@@ -65,7 +65,10 @@ void late_check::look_at(session& s, bool context_sleeps)
   look_at(s, s.receiving(), context_sleeps);
   look_at(s, s.sending(), context_sleeps);
   const std::uint64_t steps = s.receiving().steps() + s.sending().steps();
-  s.looks_without_step = steps == s.steps_before ? s.looks_without_step + 1 : 0;
+  if (steps == s.steps_before)
+    s.looks_without_step += s.other_is_stopped() ? 0 : 1;
+  else
+    s.looks_without_step = 0;
   s.steps_before = steps;
   if (s.looks_without_step == looks_until_hang)
   {

@@ -19,6 +19,7 @@ namespace shm::test::soak {
 ///     and all threads that could complete it sleep           ten looks in a row: a wake-up was missed
 ///     and one of them is awake                                it may come soon: 150 looks in a row
 ///   no step of a session in either direction for 200 looks    it hangs
+///     at which the other process was not stopped
 ///
 /// A look that comes late does not count: the process was stopped, or had no CPU.
 class late_check

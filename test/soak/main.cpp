@@ -38,7 +38,7 @@ bool parse(int argc, char** argv, shm::test::soak::options& wanted)
   if (values.count("seed") == 0)
     wanted.seed = std::random_device()();
   if (wanted.seconds < 1 || wanted.processes < 1 || wanted.sessions < 1 || wanted.quota < 1 || wanted.size < 1000
-      || wanted.kill_interval < 0 || wanted.stop_interval < 0)
+      || static_cast<std::size_t>(wanted.processes) > shm::test::soak::board::max_processes || wanted.kill_interval < 0 || wanted.stop_interval < 0)
     throw po::error("a number is out of range");
   return values.count("help") == 0;
 }

@@ -173,6 +173,13 @@ public:
     const std::uint32_t life = other_.life.load();
     return other_.has(closed) || (life != 0 && around_.shared().life[life].dead);
   }
+  /// Whoever would have to do something, be it to accept the connection.
+  bool other_is_stopped() const
+  {
+    const std::uint32_t life = other_.life.load();
+    const board& all = around_.shared();
+    return all.life[life != 0 ? life : all.holder[all.connection[number_].listener].load()].stopped;
+  }
   direction& receiving() { return *receiving_; }
   direction& sending() { return *sending_; }
   std::string state();

@@ -164,8 +164,9 @@ private:
   bool connect()
   {
     tcp::socket socket(around_.context());
-    const tcp::endpoint there
-        = endpoint_of(static_cast<int>(chance_.between(0, static_cast<std::uint64_t>(around_.wanted().processes) - 1)));
+    const auto listener
+        = static_cast<int>(chance_.between(0, static_cast<std::uint64_t>(around_.wanted().processes) - 1));
+    const tcp::endpoint there = endpoint_of(listener);
     socket.open(there.protocol());
     socket.set_option(shm::socket_doorbell(chance_.one_in(3)));
     if (chance_.one_in(2))
@@ -189,6 +190,7 @@ private:
     const std::size_t number = around_.shared().connections++;
     if (number >= board::max_connections)
       throw std::runtime_error("more connections than the board has room for");
+    around_.shared().connection[number].listener = static_cast<std::uint32_t>(listener);
     greeting bytes{};
     for (std::size_t i = 0; i != bytes.size(); ++i)
       bytes[i] = static_cast<unsigned char>(number >> (56 - 8 * i));
