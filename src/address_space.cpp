@@ -5,6 +5,7 @@
 
 #include "ephemeral_port.hpp"
 #include "file_place.hpp"
+#include "partition_hosts.hpp"
 #include "runtime_directory.hpp"
 #include "socket_name.hpp"
 
@@ -84,27 +85,6 @@ bool is_local_address(const ip_name& name, boost::system::error_code& ec)
   return found;
 }
 
-// A refused AF_UNIX socket is as good as new: it may try the next candidate.
-void connect_ip(int socket, const runtime_directory& directory, const ip_name& peer, boost::system::error_code& ec)
-{
-  const ip_name destination = peer.destination();
-  connect_endpoint(socket, ip_place(directory.get(), directory.path(), destination), ec);
-  if (ec != boost::asio::error::connection_refused)
-    return;
-  boost::system::error_code failed;
-  const bool local = is_local_address(destination, failed);
-  if (failed)
-    ec = failed;
-  if (!local)
-    return;
-  for (const ip_name& wildcard : destination.wildcards())
-  {
-    connect_endpoint(socket, ip_place(directory.get(), directory.path(), wildcard), ec);
-    if (ec != boost::asio::error::connection_refused)
-      return;
-  }
-}
-
 // Binds to the abstract name that stands for a port. @returns false with errno.
 bool bind_port(int socket, std::uint64_t directory, std::uint16_t port)
 {
@@ -116,13 +96,14 @@ bool bind_port(int socket, std::uint64_t directory, std::uint16_t port)
   return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)) == 0;
 }
 
-// Looks for the listener in one directory. @param ec connection_refused if there is none.
-void connect_in(const runtime_directory& directory, int socket, const socket_name& name, boost::system::error_code& ec)
+// The address of a partition, with port 0, for a connection to that peer.
+socket_address address_of(const partition_host* partition, const socket_address& peer)
 {
-  if (name.what == socket_name::kind::ip)
-    connect_ip(socket, directory, name.ip, ec);
-  else
-    connect_endpoint(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+  boost::system::error_code ec;
+  const socket_name name = socket_name::parse(peer, false, ec);
+  if (!partition || partition->address.v6 != name.ip.v6)
+    return local_end(peer);
+  return with_address(peer, partition->address);
 }
 
 bool may_be_elsewhere(const boost::system::error_code& ec) noexcept
@@ -148,11 +129,56 @@ const runtime_directory* connector_names::directory(boost::system::error_code& e
   return directory_.get();
 }
 
-void connector_names::connect(int socket, const socket_address& peer, boost::system::error_code& ec)
+const partition_hosts& connector_names::partitions()
 {
-  const socket_name name = socket_name::parse(peer, false, ec);
-  if (ec)
+  if (!partitions_)
+    partitions_ = std::make_unique<const partition_hosts>(partition_hosts::read(*directory_));
+  return *partitions_;
+}
+
+// Whether a listener on the wildcard gets connections to the address.
+bool connector_names::is_here(const ip_name& address, boost::system::error_code& ec)
+{
+  if (is_local_address(address, ec) || ec)
+    return !ec;
+  const partition_host* const partition = partitions().find(address);
+  return partition && partition->self;
+}
+
+// A refused AF_UNIX socket is as good as new: it may try the next candidate.
+void connector_names::connect_ip(
+    const runtime_directory& directory, int socket, const ip_name& peer, boost::system::error_code& ec)
+{
+  const ip_name destination = peer.destination();
+  connect_endpoint(socket, ip_place(directory.get(), directory.path(), destination), ec);
+  if (ec != boost::asio::error::connection_refused)
     return;
+  boost::system::error_code failed;
+  const bool here = is_here(destination, failed);
+  if (failed)
+    ec = failed;
+  if (!here)
+    return;
+  for (const ip_name& wildcard : destination.wildcards())
+  {
+    connect_endpoint(socket, ip_place(directory.get(), directory.path(), wildcard), ec);
+    if (ec != boost::asio::error::connection_refused)
+      return;
+  }
+}
+
+// Looks for the listener in one directory. @param ec connection_refused if there is none.
+void connector_names::connect_in(
+    const runtime_directory& directory, int socket, const socket_name& name, boost::system::error_code& ec)
+{
+  if (name.what == socket_name::kind::ip)
+    connect_ip(directory, socket, name.ip, ec);
+  else
+    connect_endpoint(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+}
+
+void connector_names::connect_here(int socket, const socket_name& name, boost::system::error_code& ec)
+{
   if (name.what == socket_name::kind::path)
   {
     connect_file(socket, path_place(name.text), ec);
@@ -186,6 +212,25 @@ void connector_names::connect(int socket, const socket_address& peer, boost::sys
     ec = outcome;
 }
 
+connected_to connector_names::connect(int socket, const socket_address& peer, boost::system::error_code& ec)
+{
+  found_ = connected_to::listener;
+  const socket_name name = socket_name::parse(peer, false, ec);
+  if (ec)
+    return found_;
+  connect_here(socket, name, ec);
+  if (ec != boost::asio::error::connection_refused || name.what != socket_name::kind::ip || !directory_)
+    return found_;
+  const partition_host* const partition = partitions().find(name.ip.destination());
+  if (!partition || partition->self || name.ip.port == 0)
+    return found_;
+  found_ = connected_to::partition_daemon;
+  connect_endpoint(socket, partitions().daemon, ec);
+  if (ec == boost::asio::error::connection_refused)
+    ec = boost::asio::error::host_unreachable;
+  return found_;
+}
+
 socket_address connector_names::claim(
     int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec)
 {
@@ -193,6 +238,8 @@ socket_address connector_names::claim(
   const socket_name name = socket_name::parse(peer, false, ec);
   if (ec || name.what != socket_name::kind::ip)
     return result;
+  if (found_ == connected_to::partition_daemon)
+    result = address_of(partitions().self(), peer);
   const runtime_directory* const found = directory(ec);
   if (ec)
     return result;
@@ -224,7 +271,9 @@ socket_address connector_names::claim(
 
 void connect_name(int socket, const socket_address& peer, boost::system::error_code& ec)
 {
-  connector_names().connect(socket, peer, ec);
+  const socket_name name = socket_name::parse(peer, false, ec);
+  if (!ec)
+    connector_names().connect_here(socket, name, ec);
 }
 
 socket_address claim_ephemeral(

@@ -27,10 +27,15 @@ namespace detail {
 //   lock/ip-127.0.0.1:8080  held by flock(2) as long as the name is bound; apart from the sockets, so that no name can
 //   lock/name-chat          be another one's lock file
 //   lock/path-<hash>        for a socket at a file-system path
+//   partition/daemon        socket of the partition daemon, if there is one, and
+//   partition/hosts         what it knows of partitions: partition_hosts.hpp
 //
 // Whoever binds or releases a name holds flock(2) on the directory itself, for a few system calls.
 
 class runtime_directory;
+struct partition_hosts;
+struct ip_name;
+struct socket_name;
 
 /// Ports that are given out for port 0, as Linux does.
 inline constexpr std::uint16_t first_ephemeral_port = 32768;
@@ -122,6 +127,13 @@ void connect_name(int socket, const socket_address& peer, boost::system::error_c
 socket_address claim_ephemeral(
     int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec);
 
+/// Who is at the other end of a connector's AF_UNIX socket.
+enum class connected_to
+{
+  listener,
+  partition_daemon ///< It has to be asked for a connection to another partition.
+};
+
 /// Both of them, for one connect: the runtime directory is opened once.
 class connector_names
 {
@@ -131,13 +143,26 @@ public:
   connector_names(const connector_names&) = delete;
   connector_names& operator=(const connector_names&) = delete;
 
-  void connect(int socket, const socket_address& peer, boost::system::error_code& ec);
+  /// Like connect_name(); where there is no listener for it, the address may be that of another partition.
+  /// @param ec Besides, host_unreachable if it is, and the partition daemon is gone.
+  connected_to connect(int socket, const socket_address& peer, boost::system::error_code& ec);
+
+  /// Like claim_ephemeral(); for another partition, the address is that of the own one.
   socket_address claim(int socket, const socket_address& peer, std::uint16_t wanted, boost::system::error_code& ec);
+
+  /// Only listeners here. For connect_name().
+  void connect_here(int socket, const socket_name& name, boost::system::error_code& ec);
 
 private:
   const runtime_directory* directory(boost::system::error_code& ec);
+  const partition_hosts& partitions();
+  bool is_here(const ip_name& address, boost::system::error_code& ec);
+  void connect_in(const runtime_directory& directory, int socket, const socket_name& name, boost::system::error_code& ec);
+  void connect_ip(const runtime_directory& directory, int socket, const ip_name& peer, boost::system::error_code& ec);
 
   std::unique_ptr<const runtime_directory> directory_;
+  std::unique_ptr<const partition_hosts> partitions_;
+  connected_to found_ = connected_to::listener;
 };
 
 } // namespace detail

@@ -39,6 +39,7 @@ connection::connection(established&& from) noexcept
     receive_control_(side_ == connection_side::connector ? memory_.acceptor_control() : memory_.connector_control()),
     own_cpu_(side_ == connection_side::connector ? memory_.connector_cpu() : memory_.acceptor_cpu()),
     peer_cpu_(side_ == connection_side::connector ? memory_.acceptor_cpu() : memory_.connector_cpu()),
+    other_system_(from.other_system),
     writer_(side_ == connection_side::connector
             ? ring_writer(send_control_, memory_.connector_data(), memory_.geometry().connector)
             : ring_writer(send_control_, memory_.acceptor_data(), memory_.geometry().acceptor)),
@@ -368,6 +369,8 @@ void connection::disarm() noexcept
 
 bool connection::shares_cpu_with_peer() noexcept
 {
+  if (other_system_)
+    return false;
   const std::uint64_t cpu = static_cast<std::uint64_t>(::sched_getcpu()) + 1; // 0 where the kernel cannot tell
   if (cpu != own_cpu_value_)
   {

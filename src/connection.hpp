@@ -36,6 +36,7 @@ struct established
   doorbell bell;
   socket_address local;
   socket_address remote;
+  bool other_system = false; ///< The peer is in another partition: its CPUs are not ours.
   socket_options options; ///< What the acceptor passes on to the sockets that it accepts.
   std::size_t identity = 0; ///< Same on both ends in one process; for ThreadSanitizer only.
 };
@@ -139,6 +140,7 @@ private:
   std::atomic<std::uint64_t>& own_cpu_;
   const std::atomic<std::uint64_t>& peer_cpu_;
   std::uint64_t own_cpu_value_ = 0; // what own_cpu_ holds
+  const bool other_system_;
   bool shares_cpu_ = false; // as shares_cpu_with_peer() found last
   copy_choice copies_;
   bool waited_for_space_ = false; // since the last write

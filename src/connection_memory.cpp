@@ -18,6 +18,15 @@ constexpr std::uint64_t first_pages = sizeof(control_segment) + page_size;
 
 constexpr char region_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', '\0'};
 
+void write_identity(region_header& header, const connection_geometry& geometry) noexcept
+{
+  std::memcpy(header.identity.magic, region_magic, sizeof(region_magic));
+  header.identity.version = protocol_version;
+  header.identity.size = geometry.size();
+  header.identity.connector = geometry.connector;
+  header.identity.acceptor = geometry.acceptor;
+}
+
 std::atomic<std::uint64_t> attached_bytes{0}; // by this process; only a sum, so nothing is ordered by it
 
 } // namespace
@@ -40,12 +49,12 @@ attached_share::~attached_share()
     attached_bytes.fetch_sub(size_, std::memory_order_relaxed);
 }
 
-void connection_memory::map(const memfd& memory, boost::system::error_code& ec)
+void connection_memory::map(const memfd& memory, std::uint64_t offset, boost::system::error_code& ec)
 {
   try
   {
-    boost::interprocess::mapped_region region(
-        memory, boost::interprocess::read_write, 0, static_cast<std::size_t>(geometry_.size()));
+    boost::interprocess::mapped_region region(memory, boost::interprocess::read_write,
+        static_cast<boost::interprocess::offset_t>(offset), static_cast<std::size_t>(geometry_.size()));
     region_.swap(region);
     ec.clear();
   }
@@ -68,16 +77,38 @@ connection_memory connection_memory::create(
   if (!ec)
     memory.allocate(page_size + connection_geometry::ring_size(geometry.connector), first_pages, ec);
   if (!ec)
-    result.map(memory, ec);
+    result.map(memory, 0, ec);
   if (ec)
     return connection_memory();
-  region_identity& identity = result.header().identity;
-  std::memcpy(identity.magic, region_magic, sizeof(region_magic));
-  identity.version = protocol_version;
-  identity.size = geometry.size();
-  identity.connector = geometry.connector;
-  identity.acceptor = geometry.acceptor;
+  write_identity(result.header(), geometry);
   return result;
+}
+
+void connection_memory::initialise(void* base, const connection_geometry& geometry) noexcept
+{
+  const auto begin = static_cast<unsigned char*>(base);
+  std::memset(begin, 0, page_size + sizeof(control_segment));
+  std::memset(begin + page_size + connection_geometry::ring_size(geometry.connector), 0, sizeof(control_segment));
+  write_identity(*static_cast<region_header*>(base), geometry);
+}
+
+// Maps memory that passed its check, and sees whether it is what was said.
+void connection_memory::map_checked(const memfd& memory, std::uint64_t offset, boost::system::error_code& ec)
+{
+  if (!share_.take(geometry_.size()))
+    ec = error::no_memory;
+  if (!ec)
+    map(memory, offset, ec);
+  if (ec)
+    return;
+  const region_identity identity = untrusted_copy(header().identity);
+  if (std::memcmp(identity.magic, region_magic, sizeof(region_magic)) != 0)
+    ec = error::protocol_error;
+  else if (identity.version != protocol_version)
+    ec = error::version_mismatch;
+  else if (identity.size != geometry_.size() || !(identity.connector == geometry_.connector)
+      || !(identity.acceptor == geometry_.acceptor))
+    ec = error::protocol_error;
 }
 
 connection_memory connection_memory::attach(
@@ -86,25 +117,33 @@ connection_memory connection_memory::attach(
   connection_memory result;
   result.geometry_ = geometry;
   memory.check(geometry.size(), ec);
-  if (!ec && !result.share_.take(geometry.size()))
-    ec = error::no_memory;
   if (!ec)
-    result.map(memory, ec);
+    result.map_checked(memory, 0, ec);
   if (ec)
     return connection_memory();
-  const region_identity identity = untrusted_copy(result.header().identity);
-  if (std::memcmp(identity.magic, region_magic, sizeof(region_magic)) != 0)
-    ec = error::protocol_error;
-  else if (identity.version != protocol_version)
-    ec = error::version_mismatch;
-  else if (identity.size != geometry.size() || !(identity.connector == geometry.connector)
-      || !(identity.acceptor == geometry.acceptor))
-    ec = error::protocol_error;
-  if (ec)
-    return connection_memory();
-  // Release: partner is attached()'s acquire; whoever sees the mark may rely on the checks above having passed.
-  result.header().attached.store(1, std::memory_order_release);
+  result.mark_attached();
   return result;
+}
+
+connection_memory connection_memory::attach_slice(const connection_geometry& geometry, const memfd& memory,
+    std::uint64_t offset, bool mark, boost::system::error_code& ec)
+{
+  connection_memory result;
+  result.geometry_ = geometry;
+  memory.check_slice(offset + geometry.size(), ec);
+  if (!ec)
+    result.map_checked(memory, offset, ec);
+  if (ec)
+    return connection_memory();
+  if (mark)
+    result.mark_attached();
+  return result;
+}
+
+void connection_memory::mark_attached() const noexcept
+{
+  // Release: partner is attached()'s acquire; whoever sees the mark may rely on the checks above having passed.
+  header().attached.store(1, std::memory_order_release);
 }
 
 void connection_memory::populate() const noexcept

@@ -126,6 +126,16 @@ public:
   static connection_memory attach(
       const connection_geometry& geometry, const memfd& memory, boost::system::error_code& ec);
 
+  /// Makes a region of memory that is mapped already, whatever was in it. It is this size, and nobody else uses it yet.
+  static void initialise(void* base, const connection_geometry& geometry) noexcept;
+
+  /// Maps a slice of somebody else's memory that the partition daemon has initialised. It is not ours to seal: its owner
+  /// could take it away, and is trusted not to.
+  /// @param offset For mmap(2). @param mark Whether this is the acceptor, which says so in the header. @param ec as for
+  /// attach(); error::unsealed_memory for a memfd whose size can shrink.
+  static connection_memory attach_slice(const connection_geometry& geometry, const memfd& memory, std::uint64_t offset,
+      bool mark, boost::system::error_code& ec);
+
   /// Maps what the first messages touch, all of it at once.
   void populate() const noexcept;
 
@@ -145,7 +155,9 @@ public:
 private:
   unsigned char* base() const noexcept { return static_cast<unsigned char*>(region_.get_address()); }
   region_header& header() const noexcept { return *reinterpret_cast<region_header*>(base()); }
-  void map(const memfd& memory, boost::system::error_code& ec);
+  void map(const memfd& memory, std::uint64_t offset, boost::system::error_code& ec);
+  void mark_attached() const noexcept;
+  void map_checked(const memfd& memory, std::uint64_t offset, boost::system::error_code& ec);
 
   attached_share share_;
   boost::interprocess::mapped_region region_;

@@ -24,25 +24,38 @@ enum class doorbell_kind : std::uint32_t
   socket = 1   ///< One byte over the rendezvous socket.
 };
 
+/// Where the memory of the connection is.
+enum class memory_kind : std::uint32_t
+{
+  own = 0,    ///< The descriptor's memory is that of this connection, and nothing else.
+  slice = 1,  ///< From the partition daemon: the memory is a part of what the descriptor maps.
+  wanted = 2  ///< To the partition daemon: it is to be made by whoever gets this. Without descriptors.
+};
+
 /// What the connector says about a connection.
 struct hello
 {
   doorbell_kind doorbell = doorbell_kind::eventfd;
+  memory_kind memory = memory_kind::own;
+  std::uint64_t offset = 0; ///< Of a slice, for mmap(2).
   connection_geometry geometry{};
   socket_address connector; ///< The connector's emulated endpoint; size 0 for names and paths.
   socket_address acceptor;  ///< The endpoint that it connected to; size 0 for names and paths.
 
   /// Descriptors that travel with it: the memory, then the acceptor's and the connector's eventfd.
-  std::size_t descriptors() const noexcept { return doorbell == doorbell_kind::eventfd ? 3 : 1; }
+  std::size_t descriptors() const noexcept
+  {
+    return memory == memory_kind::wanted ? 0 : doorbell == doorbell_kind::eventfd ? 3 : 1;
+  }
 };
 
 // HELLO, little endian, with SCM_RIGHTS on its first byte.
 //
-//   0   magic "ASIOSHM?"           32  region offset, 64 bit (0 in this version)
-//   8   version, 32 bit            40  region length, 64 bit
+//   0   magic "ASIOSHM?"           32  offset of the memory, 64 bit; 0 unless it is a slice
+//   8   version, 32 bit            40  its length, 64 bit
 //   12  doorbell kind, 32 bit      48  connector's endpoint, 32 bytes
 //   16  connector: segment_size,   80  acceptor's endpoint, 32 bytes
-//   20    segment_count            112 zero, 16 bytes
+//   20    segment_count            112 memory kind, 32 bit
 //   24  acceptor: segment_size,
 //   28    segment_count
 //
@@ -58,11 +71,15 @@ std::optional<hello> decode(const hello_bytes& bytes, boost::system::error_code&
 /// What rings a doorbell of the socket kind.
 inline constexpr unsigned char ring_byte = 0x01;
 
-// REFUSED: 'R', then the reason as 32 bit little endian, a value of error::basic_errors.
+// REFUSED: 'R', then the reason as 32 bit little endian: a value of error::basic_errors, or 0x10000 and one of a few
+// error numbers of Linux, which the partition daemon uses.
 inline constexpr std::size_t refused_size = 5;
 using refused_bytes = std::array<unsigned char, refused_size>;
 
 refused_bytes encode_refused(const boost::system::error_code& reason) noexcept;
+
+/// @returns the reason; error::protocol_error for one that is not known.
+boost::system::error_code decode_refused(const unsigned char* bytes) noexcept;
 
 /// Reads what an acceptor sends after HELLO: rings, which mean nothing by themselves, and at most one REFUSED.
 class reply_parser

@@ -68,7 +68,9 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
   const std::optional<hello> message = decode(from.receiver.bytes(), ec);
   if (ec)
     return nullptr;
-  if (from.receiver.descriptors() != message->descriptors()
+  const bool slice = message->memory == memory_kind::slice;
+  if (message->memory == memory_kind::wanted || (slice && message->doorbell != doorbell_kind::eventfd)
+      || from.receiver.descriptors() != message->descriptors()
       || is_ip(local_) != (is_ip(message->connector) && is_ip(message->acceptor))
       || (is_ip(local_) && port_of(message->acceptor) != port_of(local_)))
   {
@@ -77,11 +79,13 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
   }
   auto result = std::make_unique<established>();
   result->side = connection_side::acceptor;
-  if (message->doorbell == doorbell_kind::eventfd)
+  if (slice && !peer_may_lend_memory(from.socket.get()))
+    ec = error::untrusted_peer;
+  else if (message->doorbell == doorbell_kind::eventfd)
   {
     descriptor own = from.receiver.take_descriptor(1);
     descriptor peer = from.receiver.take_descriptor(2);
-    if (!peer_is_same_user(from.socket.get()))
+    if (!slice && !peer_is_same_user(from.socket.get()))
       ec = error::untrusted_peer;
     else if (!is_eventfd(own.get()) || !is_eventfd(peer.get()) || !is_drainable(own.get()))
       ec = error::protocol_error;
@@ -91,7 +95,9 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
     return nullptr;
   const memfd memory(from.receiver.take_descriptor(0));
   result->identity = memory.identity();
-  result->memory = connection_memory::attach(message->geometry, memory, ec);
+  result->other_system = slice;
+  result->memory = slice ? connection_memory::attach_slice(message->geometry, memory, message->offset, true, ec)
+                         : connection_memory::attach(message->geometry, memory, ec);
   if (ec && ec.category() != error::get_category())
     ec = error::no_memory;
   if (ec)

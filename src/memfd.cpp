@@ -77,6 +77,22 @@ void memfd::check(std::uint64_t size, boost::system::error_code& ec) const
     ec.clear();
 }
 
+void memfd::check_slice(std::uint64_t size, boost::system::error_code& ec) const
+{
+  ec.clear();
+  struct stat st;
+  if (::fstat(fd_.get(), &st) != 0)
+    ec = last_error();
+  if (ec || !S_ISREG(st.st_mode))
+    return; // the memory of a device is there as long as it is
+  // Only what was made to be sealed can be: other files answer that nothing can be added.
+  const int seals = ::fcntl(fd_.get(), F_GET_SEALS);
+  if (st.st_nlink == 0 && (seals & F_SEAL_SHRINK) == 0)
+    ec = error::unsealed_memory;
+  else if (st.st_size < 0 || static_cast<std::uint64_t>(st.st_size) < size)
+    ec = error::protocol_error;
+}
+
 std::size_t memfd::identity() const noexcept
 {
   struct stat st;

@@ -28,6 +28,10 @@ public:
   /// still writable. @param ec error::unsealed_memory or error::protocol_error if it is not.
   void check(std::uint64_t size, boost::system::error_code& ec) const;
 
+  /// Checks memory of the partition daemon's: a device, or a file of at least that size; if it is a memfd, it cannot
+  /// shrink. @param ec as for check().
+  void check_slice(std::uint64_t size, boost::system::error_code& ec) const;
+
   /// Reserves the pages of a range now, so that touching them later cannot fail.
   void allocate(std::uint64_t offset, std::uint64_t size, boost::system::error_code& ec) const;
 

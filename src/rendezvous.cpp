@@ -64,13 +64,16 @@ void send_hello(int socket, const hello_bytes& bytes, const int* descriptors, st
   msghdr message{};
   message.msg_iov = &iov;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(count * sizeof(int));
-  std::memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+  if (count != 0)
+  {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+  }
 
   ssize_t sent;
   do
@@ -78,7 +81,8 @@ void send_hello(int socket, const hello_bytes& bytes, const int* descriptors, st
   while (sent < 0 && errno == EINTR);
   if (sent == static_cast<ssize_t>(bytes.size()))
   {
-    refuse_descriptors(socket);
+    if (count != 0) // else some are to come
+      refuse_descriptors(socket);
     ec.clear();
   }
   else if (sent >= 0)
@@ -112,6 +116,21 @@ bool peer_is_same_user(int socket) noexcept
 {
   peer_identity identity;
   return get_peer_identity(socket, identity) && identity.uid == ::geteuid() && identity.uid != overflow_user;
+}
+
+bool peer_may_lend_memory(int socket) noexcept
+{
+  peer_identity identity;
+  return get_peer_identity(socket, identity)
+      && (identity.uid == 0 || (identity.uid == ::geteuid() && identity.uid != overflow_user));
+}
+
+bool hello_receiver::refused(boost::system::error_code& reason) const noexcept
+{
+  if (have_ < refused_size || bytes_[0] != 'R')
+    return false;
+  reason = decode_refused(bytes_.data());
+  return true;
 }
 
 bool hello_receiver::receive(int socket, boost::system::error_code& ec)

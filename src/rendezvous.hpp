@@ -27,7 +27,7 @@ std::array<descriptor, 2> open_rendezvous_pair(boost::system::error_code& ec);
 /// nevertheless are closed unseen by whoever receives without room for them.
 void refuse_descriptors(int socket) noexcept;
 
-/// Sends HELLO and its descriptors, and takes none from then on. @param ec asio::error::try_again when the kernel has
+/// Sends HELLO and its descriptors, if there are any; after that it takes none. @param ec asio::error::try_again when the kernel has
 /// too many descriptors in flight for this user: the same call succeeds later.
 void send_hello(int socket, const hello_bytes& bytes, const int* descriptors, std::size_t count,
     boost::system::error_code& ec);
@@ -47,6 +47,10 @@ bool get_peer_identity(int socket, peer_identity& identity) noexcept;
 /// Whether the process at the other end belongs to the user of this process.
 bool peer_is_same_user(int socket) noexcept;
 
+/// Whether memory and doorbells of that process may be used which it could take away or block: it belongs to the user of
+/// this process or to root, as the partition daemon does.
+bool peer_may_lend_memory(int socket) noexcept;
+
 /// Receives one HELLO in as many pieces as it comes in. Never blocks.
 class hello_receiver
 {
@@ -55,6 +59,9 @@ public:
   bool receive(int socket, boost::system::error_code& ec);
 
   const hello_bytes& bytes() const noexcept { return bytes_; }
+
+  /// Whether the answer is REFUSED, and why. Without it, receive() fails as soon as the other end is closed.
+  bool refused(boost::system::error_code& reason) const noexcept;
 
   /// Number of descriptors that came, and the nth of them, to be taken.
   std::size_t descriptors() const noexcept { return count_; }

@@ -111,6 +111,20 @@ void runtime_directory::open_own(if_missing action, boost::system::error_code& e
     ec = error::unsafe_runtime_directory;
 }
 
+runtime_directory runtime_directory::of_user(std::uint32_t user) const
+{
+  runtime_directory result;
+  if (!shared())
+    return result;
+  const std::string name = std::to_string(user);
+  result.path_ = path_.substr(0, path_.rfind('/') + 1) + name;
+  result.fd_.reset(::openat(root_.get(), name.c_str(), flags));
+  struct stat status;
+  if (result.fd_.valid() && (::fstat(result.fd_.get(), &status) != 0 || !is_private(status, user)))
+    result.fd_.reset();
+  return result;
+}
+
 std::vector<runtime_directory> runtime_directory::others(boost::system::error_code& ec) const
 {
   ec.clear();
@@ -135,12 +149,8 @@ std::vector<runtime_directory> runtime_directory::others(boost::system::error_co
   std::sort(users.begin(), users.end());
   for (const uid_t user : users)
   {
-    const std::string name = std::to_string(user);
-    runtime_directory other;
-    other.path_ = path_.substr(0, path_.rfind('/') + 1) + name;
-    other.fd_.reset(::openat(root_.get(), name.c_str(), flags));
-    struct stat status;
-    if (other.fd_.valid() && ::fstat(other.fd_.get(), &status) == 0 && is_private(status, user))
+    runtime_directory other = of_user(user);
+    if (other.get() >= 0)
       result.push_back(std::move(other));
   }
   return result;

@@ -48,6 +48,9 @@ public:
   /// The other users' directories in a shared one, by the number of the user. @param ec why they cannot be listed.
   std::vector<runtime_directory> others(boost::system::error_code& ec) const;
 
+  /// The directory of that user in a shared one. @returns one whose get() is -1 if there is none, or not a private one.
+  runtime_directory of_user(std::uint32_t user) const;
+
   /// A path of it: the one by which it was found, unless others could make that lead elsewhere.
   const std::string& path() const noexcept { return path_; }
 

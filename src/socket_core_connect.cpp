@@ -8,11 +8,15 @@
 #include "socket_name.hpp"
 #include "socket_state.hpp"
 
+#include <shm/error.hpp>
+
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
 #include <fcntl.h>
 #include <new>
+#include <optional>
+#include <poll.h>
 #include <time.h>
 #include <utility>
 
@@ -24,8 +28,12 @@ namespace asio_error = boost::asio::error;
 namespace {
 
 // A full backlog is retried, first soon, then less often, and given up after as long as TCP repeats its SYN.
-constexpr std::chrono::milliseconds first_pause{1};
-constexpr std::chrono::milliseconds longest_pause{50};
+constexpr std::chrono::microseconds first_pause{1000};
+constexpr std::chrono::microseconds longest_pause{50'000};
+
+// The partition daemon's answer is looked for: so soon for the first time, and at last so often.
+constexpr std::chrono::microseconds first_answer_pause{100};
+constexpr std::chrono::microseconds longest_answer_pause{10'000};
 constexpr std::chrono::seconds connect_timeout{120};
 
 // The endpoint that a wildcard means at either end of a connection within this machine; others are returned as they are.
@@ -84,6 +92,66 @@ void socket_core::send_own_hello(const socket_address& address, error_code& ec)
   establish(std::move(end), ec);
 }
 
+// Asks the partition daemon for memory that the other partition shares, and doorbells.
+void socket_core::send_request(const socket_address& address, error_code& ec)
+{
+  hello message;
+  message.memory = memory_kind::wanted;
+  message.geometry = state_->options.geometry_for_connector();
+  message.connector = state_->local;
+  message.acceptor = destination_of(address);
+  state_->answer = std::make_unique<hello_receiver>();
+  send_hello(state_->socket.get(), encode(message), nullptr, 0, ec);
+  if (ec)
+    state_->answer.reset();
+  else
+    state_->pause = first_answer_pause;
+}
+
+// Takes the partition daemon's answer if it is there, and owns the connection then.
+void socket_core::receive_answer(error_code& ec)
+{
+  hello_receiver& answer = *state_->answer;
+  const bool finished = answer.receive(state_->socket.get(), ec);
+  error_code reason;
+  if (answer.refused(reason))
+  {
+    ec = reason;
+    return;
+  }
+  if (!finished)
+    ec = asio_error::try_again;
+  else if (ec == error::protocol_error || ec == asio_error::connection_reset)
+    ec = asio_error::host_unreachable; // the daemon has gone
+  if (ec)
+    return;
+  const std::optional<hello> message = decode(answer.bytes(), ec);
+  if (!ec && (message->memory != memory_kind::slice || answer.descriptors() != message->descriptors()
+          || message->doorbell != doorbell_kind::eventfd))
+    ec = error::protocol_error;
+  if (ec)
+    return;
+  established end;
+  end.local = destination_of(state_->local);
+  if (is_ip(message->connector) && family_of(message->connector) == family_of(end.local))
+    end.local = message->connector;
+  end.remote = destination_of(message->acceptor);
+  end.other_system = true;
+  const memfd memory(answer.take_descriptor(0));
+  end.identity = memory.identity();
+  end.memory = connection_memory::attach_slice(message->geometry, memory, message->offset, false, ec);
+  descriptor acceptor_eventfd = answer.take_descriptor(1);
+  descriptor connector_eventfd = answer.take_descriptor(2);
+  if (!ec && (!is_eventfd(acceptor_eventfd.get()) || !is_eventfd(connector_eventfd.get())))
+    ec = error::protocol_error;
+  if (ec)
+    return;
+  refuse_descriptors(state_->socket.get());
+  end.bell = doorbell(std::move(connector_eventfd), std::move(acceptor_eventfd));
+  end.rendezvous = std::move(state_->socket);
+  establish(std::move(end), ec);
+}
+
 // One attempt. Returns false if it is worth another one later; else ec tells the outcome.
 bool socket_core::connect_step(const socket_address& address, error_code& ec)
 try
@@ -98,7 +166,7 @@ try
   }
   if (!state.linked)
   {
-    names.connect(state.socket.get(), address, ec);
+    state.linked_to = names.connect(state.socket.get(), address, ec);
     if (ec)
       return ec != asio_error::try_again;
     state.linked = true;
@@ -111,7 +179,16 @@ try
     state.local = local;
     state.claimed = true;
   }
-  send_own_hello(address, ec);
+  if (state.answer)
+    receive_answer(ec);
+  else if (state.linked_to == connected_to::listener)
+    send_own_hello(address, ec);
+  else
+  {
+    send_request(address, ec);
+    if (!ec)
+      ec = asio_error::try_again;
+  }
   return ec != asio_error::try_again;
 }
 catch (const std::bad_alloc&)
@@ -128,6 +205,7 @@ void socket_core::end_connecting(bool connected)
   nudge_sleeper(); // it may wait for the outcome, or for what only a connected socket has
   const bool used = state.linked && !connected;
   state.linked = false;
+  state.answer.reset();
   if (!used)
     return;
   state.socket.reset(); // made anew by the next attempt
@@ -152,6 +230,11 @@ void socket_core::establish(established&& end, error_code& ec)
     state_->end = std::move(made);
 }
 
+void socket_core::lengthen_pause() noexcept
+{
+  state_->pause = std::min(2 * state_->pause, state_->answer ? longest_answer_pause : longest_pause);
+}
+
 void socket_core::connect(const socket_address& address, const deadline& until, error_code& ec)
 {
   const pointer self(this);
@@ -165,9 +248,9 @@ void socket_core::connect(const socket_address& address, const deadline& until, 
   }
   state_->connecting = true;
   state_->blocking_connect = true;
+  state_->pause = first_pause;
   const auto give_up = reactor_core::clock::now() + connect_timeout;
-  for (std::chrono::milliseconds pause = first_pause; !connect_step(address, ec);
-       pause = std::min(2 * pause, longest_pause))
+  for (; !connect_step(address, ec); lengthen_pause())
   {
     const auto now = reactor_core::clock::now();
     if (until ? now >= *until : state_->non_blocking)
@@ -178,10 +261,12 @@ void socket_core::connect(const socket_address& address, const deadline& until, 
       break;
     }
     const auto latest = until ? std::min(*until, give_up) : give_up;
-    const std::chrono::nanoseconds left = std::min<reactor_core::clock::duration>(pause, latest - now);
-    lock.unlock();
+    const std::chrono::nanoseconds left = std::min<reactor_core::clock::duration>(state_->pause, latest - now);
     const timespec time = {0, static_cast<long>(left.count())};
-    ::nanosleep(&time, nullptr);
+    // An answer ends the pause; of a full backlog nothing tells.
+    pollfd answer = {state_->answer ? state_->socket.get() : -1, POLLIN, 0};
+    lock.unlock();
+    ::ppoll(&answer, 1, &time, nullptr);
     lock.lock();
     if (closed_)
     {
@@ -211,7 +296,7 @@ bool socket_core::try_connect(const socket_address& address, operation& op)
     {
       if (call_later(now + state.pause))
       {
-        state.pause = std::min(2 * state.pause, longest_pause);
+        lengthen_pause();
         return false;
       }
       op.ec_ = asio_error::no_memory;

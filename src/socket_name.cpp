@@ -266,5 +266,26 @@ socket_address local_end(const socket_address& peer) noexcept
   return result;
 }
 
+socket_address with_address(const socket_address& peer, const ip_name& address) noexcept
+{
+  socket_address result = local_end(peer);
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+  if (family_of(result) == AF_INET && load(result, v4))
+  {
+    std::memcpy(&v4.sin_addr, address.bytes.data(), sizeof(v4.sin_addr));
+    store(v4, result);
+  }
+  else if (family_of(result) == AF_INET6 && load(result, v6))
+  {
+    if (address.v6)
+      std::memcpy(&v6.sin6_addr, address.bytes.data(), sizeof(v6.sin6_addr));
+    else
+      std::memcpy(v6.sin6_addr.s6_addr + sizeof(mapped_prefix), address.bytes.data(), 4);
+    store(v6, result);
+  }
+  return result;
+}
+
 } // namespace detail
 } // namespace shm

@@ -65,6 +65,9 @@ struct socket_name
 /// is 0; for a path or a name the result is the empty path.
 socket_address local_end(const socket_address& peer) noexcept;
 
+/// That address with port 0, in a sockaddr of the same kind as the peer's, whose name is of the same family.
+socket_address with_address(const socket_address& peer, const ip_name& address) noexcept;
+
 /// Sets the port of an IPv4 or IPv6 sockaddr.
 void set_port(socket_address& address, std::uint16_t port) noexcept;
 

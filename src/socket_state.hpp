@@ -8,6 +8,7 @@
 #include "descriptor.hpp"
 #include "listener.hpp"
 #include "poll_budget.hpp"
+#include "rendezvous.hpp"
 #include "socket_options.hpp"
 
 #include <shm/detail/reactor_core.hpp>
@@ -41,9 +42,11 @@ struct socket_state
 
   // A connect that waits for room in the listener's backlog.
   bool connecting = false;
-  bool linked = false; ///< Connected to the listener; HELLO is still to be sent.
+  bool linked = false; ///< Connected to the listener or the daemon; HELLO is still to be sent.
+  connected_to linked_to = connected_to::listener;
+  std::unique_ptr<hello_receiver> answer; ///< Of the partition daemon, while it is waited for.
   bool blocking_connect = false; ///< By a thread that waits in connect(); cancel() does not concern it.
-  std::chrono::milliseconds pause{1};
+  std::chrono::microseconds pause{0};
   std::chrono::steady_clock::time_point connect_deadline;
   bool timer = false; ///< on_timer() will be called
 

@@ -46,7 +46,7 @@ public:
   /// The acceptor type.
   using acceptor = boost::asio::basic_socket_acceptor<stream_protocol>;
 
-  /// The resolver type: Asio's, with the system's host names and services.
+  /// The resolver type: Asio's, with the system's host names and services, and the names of partitions.
   using resolver = boost::asio::ip::basic_resolver<stream_protocol>;
 
 #if !defined(BOOST_ASIO_NO_IOSTREAM)
@@ -96,5 +96,6 @@ private:
 } // namespace shm
 
 #include <shm/detail/asio_service.hpp>
+#include <shm/detail/resolver_query.hpp>
 
 #endif

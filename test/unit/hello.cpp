@@ -242,4 +242,51 @@ BOOST_AUTO_TEST_CASE(rings_alone_are_no_refusal)
   BOOST_TEST(!parser.refused());
 }
 
+BOOST_AUTO_TEST_CASE(memory_that_is_a_slice_or_wanted)
+{
+  hello message = sample();
+  error_code ec;
+  message.memory = memory_kind::wanted;
+  BOOST_TEST(message.descriptors() == 0u);
+  BOOST_TEST((decode(encode(message), ec)->memory == memory_kind::wanted));
+  message.memory = memory_kind::slice;
+  BOOST_TEST(message.descriptors() == 3u);
+  const std::uint64_t largest = (~std::uint64_t{0} >> 1) - message.geometry.size();
+  for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{4096}, std::uint64_t{2} << 40, largest / 4096 * 4096})
+  {
+    message.offset = offset;
+    const auto decoded = decode(encode(message), ec);
+    BOOST_TEST_REQUIRE(!ec);
+    BOOST_TEST(decoded->offset == offset);
+    BOOST_TEST((decoded->memory == memory_kind::slice));
+  }
+  for (const std::uint64_t offset : {std::uint64_t{1}, std::uint64_t{4095}, largest / 4096 * 4096 + 4096, ~std::uint64_t{4095}})
+  {
+    message.offset = offset;
+    BOOST_TEST(!decode(encode(message), ec));
+    BOOST_TEST(ec == shm::error::protocol_error);
+  }
+  // Only a slice begins anywhere.
+  for (const memory_kind kind : {memory_kind::own, memory_kind::wanted, static_cast<memory_kind>(3)})
+  {
+    message.memory = kind;
+    message.offset = 4096;
+    BOOST_TEST(!decode(encode(message), ec));
+    BOOST_TEST(ec == shm::error::protocol_error);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(reasons_of_the_partition_daemon)
+{
+  using boost::asio::error::basic_errors;
+  for (const basic_errors reason : {boost::asio::error::connection_refused, boost::asio::error::host_unreachable,
+           boost::asio::error::timed_out, boost::asio::error::access_denied})
+    BOOST_TEST(decode_refused(encode_refused(reason).data()) == reason);
+  // What an operation could be repeated for is not told, nor believed.
+  for (const basic_errors reason : {boost::asio::error::would_block, boost::asio::error::interrupted})
+    BOOST_TEST(decode_refused(encode_refused(reason).data()) == shm::error::protocol_error);
+  const refused_bytes would_block = {'R', EAGAIN, 0, 1, 0};
+  BOOST_TEST(decode_refused(would_block.data()) == shm::error::protocol_error);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

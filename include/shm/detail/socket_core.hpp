@@ -153,6 +153,9 @@ private:
   bool check_connectable(const socket_address& address, error_code& ec) const;
   bool connect_step(const socket_address& address, error_code& ec);
   void send_own_hello(const socket_address& address, error_code& ec);
+  void send_request(const socket_address& address, error_code& ec);
+  void receive_answer(error_code& ec);
+  void lengthen_pause() noexcept;
   void establish(established&& end, error_code& ec);
   void end_connecting(bool connected);
 
