@@ -59,7 +59,7 @@ struct hello
 //   24  acceptor: segment_size,
 //   28    segment_count
 //
-// An endpoint: family (0, 4 or 6) 16 bit; port 16 bit; scope id 32 bit; address 16 bytes (4 used for family 4); zero.
+// The endpoints are those of message_bytes.hpp.
 inline constexpr std::size_t hello_size = 128;
 using hello_bytes = std::array<unsigned char, hello_size>;
 
