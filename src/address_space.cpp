@@ -13,9 +13,11 @@
 
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utility>
@@ -49,6 +51,44 @@ void connect_endpoint(int socket, const file_place& place, boost::system::error_
 {
   connect_file(socket, place, ec);
   refuse_if_missing(ec);
+}
+
+// The socket in a directory of another user, who could have put a link there to one that only we may reach.
+// @param ec connection_refused if it is not theirs.
+descriptor open_their_socket(const file_place& place, std::uint32_t user, boost::system::error_code& ec)
+{
+  const std::size_t slash = place.name.find('/');
+  const descriptor room(
+      ::openat(place.directory, place.name.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  descriptor file;
+  if (room.valid())
+    file.reset(::openat(room.get(), place.name.substr(slash + 1).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status;
+  if (!file.valid() || ::fstat(file.get(), &status) != 0)
+    ec = last_error();
+  else if (!S_ISSOCK(status.st_mode) || status.st_uid != user)
+    ec = boost::asio::error::connection_refused;
+  else
+    ec.clear();
+  if (ec.value() == ENOENT || ec.value() == ENOTDIR || ec.value() == ELOOP)
+    ec = boost::asio::error::connection_refused;
+  return file;
+}
+
+void connect_endpoint(
+    int socket, const runtime_directory& directory, const file_place& place, boost::system::error_code& ec)
+{
+  if (directory.user() == ::geteuid())
+  {
+    connect_endpoint(socket, place, ec);
+    return;
+  }
+  const descriptor file = open_their_socket(place, directory.user(), ec);
+  if (ec)
+    return;
+  connect_file(socket, path_place("/proc/self/fd/" + std::to_string(file.get())), ec);
+  if (ec.value() == EPROTOTYPE)
+    ec = boost::asio::error::connection_refused;
 }
 
 // Whether an interface of this machine has the address, so that a listener on the wildcard would get its connections.
@@ -150,7 +190,7 @@ void connector_names::connect_ip(
     const runtime_directory& directory, int socket, const ip_name& peer, boost::system::error_code& ec)
 {
   const ip_name destination = peer.destination();
-  connect_endpoint(socket, ip_place(directory.get(), directory.path(), destination), ec);
+  connect_endpoint(socket, directory, ip_place(directory.get(), directory.path(), destination), ec);
   if (ec != boost::asio::error::connection_refused)
     return;
   boost::system::error_code failed;
@@ -161,7 +201,7 @@ void connector_names::connect_ip(
     return;
   for (const ip_name& wildcard : destination.wildcards())
   {
-    connect_endpoint(socket, ip_place(directory.get(), directory.path(), wildcard), ec);
+    connect_endpoint(socket, directory, ip_place(directory.get(), directory.path(), wildcard), ec);
     if (ec != boost::asio::error::connection_refused)
       return;
   }
@@ -174,7 +214,7 @@ void connector_names::connect_in(
   if (name.what == socket_name::kind::ip)
     connect_ip(directory, socket, name.ip, ec);
   else
-    connect_endpoint(socket, short_name_place(directory.get(), directory.path(), name.text), ec);
+    connect_endpoint(socket, directory, short_name_place(directory.get(), directory.path(), name.text), ec);
 }
 
 void connector_names::connect_here(int socket, const socket_name& name, boost::system::error_code& ec)
@@ -200,8 +240,13 @@ void connector_names::connect_here(int socket, const socket_name& name, boost::s
   if (!own->shared() || !may_be_elsewhere(ec))
     return;
   boost::system::error_code outcome = ec;
-  for (const runtime_directory& other : own->others(ec))
+  for (const std::uint32_t user : own->other_users(ec))
   {
+    const runtime_directory other = own->of_user(user, ec);
+    if (ec)
+      return;
+    if (other.get() < 0)
+      continue;
     connect_in(other, socket, name, ec);
     if (!may_be_elsewhere(ec))
       return;

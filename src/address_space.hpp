@@ -30,7 +30,8 @@ namespace detail {
 //   partition/daemon        socket of the partition daemon, if there is one, and
 //   partition/hosts         what it knows of partitions: partition_hosts.hpp
 //
-// Whoever binds or releases a name holds flock(2) on the directory itself, for a few system calls.
+// Whoever binds or releases a name holds flock(2) on the directory lock, which nobody else can open, for a few system
+// calls.
 
 class runtime_directory;
 struct partition_hosts;

@@ -118,6 +118,20 @@ std::vector<ip_name> bound_ip_names(int directory, boost::system::error_code& ec
   return result;
 }
 
+// The subdirectory for sockets of that kind; none for those at a path.
+const char* room_of(const socket_name& name) noexcept
+{
+  switch (name.what)
+  {
+  case socket_name::kind::ip:
+    return "ip";
+  case socket_name::kind::short_name:
+    return "name";
+  default:
+    return nullptr;
+  }
+}
+
 bool same_file(const struct stat& a, const struct stat& b) noexcept
 {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -125,7 +139,7 @@ bool same_file(const struct stat& a, const struct stat& b) noexcept
 
 } // namespace
 
-// Binds in one runtime directory, which the caller has locked.
+// Binds in one runtime directory, whose lock directory the caller has locked.
 class name_binder
 {
 public:
@@ -143,6 +157,16 @@ public:
       }
       else if (name && errno != EEXIST)
         ec = last_error();
+    if (ec || !sockets || !directory_.shared() || !mode_ || (*mode_ & (S_IRWXG | S_IRWXO)) == 0)
+      return;
+    // Whoever made them may have died before they were opened to the others, whom this listener wants.
+    for (const char* name : {".", sockets})
+    {
+      struct stat status;
+      if (::fstatat(directory_.get(), name, &status, AT_SYMLINK_NOFOLLOW) != 0
+          || ((status.st_mode & 07777) == S_IRWXU && ::fchmodat(directory_.get(), name, 0755, 0) != 0))
+        ec = last_error();
+    }
   }
 
   // @returns a name with ec clear, or an empty one with address_in_use or the system's error.
@@ -322,30 +346,29 @@ bound_name bind_name(int socket, socket_address& local, bool v6_only, std::optio
     return bound_name();
   bound_name result;
   {
-    const directory_guard guard(directory.get(), ec);
-    if (ec)
-      return result;
     if (!mode && name.what != socket_name::kind::path)
       mode = S_IRUSR | S_IWUSR;
     name_binder binder(directory, mode);
+    binder.make_subdirectories(room_of(name), ec);
+    const descriptor locks = ec ? descriptor() : open_lock_directory(directory.get(), ec);
+    if (ec)
+      return result;
+    const directory_guard guard(locks.get(), ec);
+    if (ec)
+      return result;
     switch (name.what)
     {
     case socket_name::kind::ip:
-      binder.make_subdirectories("ip", ec);
-      if (!ec)
-        result = binder.bind_ip(socket, name.ip, ec);
+      result = binder.bind_ip(socket, name.ip, ec);
       if (!ec)
         set_port(local, name.ip.port);
       break;
     case socket_name::kind::short_name:
-      binder.make_subdirectories("name", ec);
-      if (!ec)
-        result = binder.bind(
-            socket, short_name_place(directory.get(), directory.path(), name.text), "lock/name-" + name.text, ec);
+      result = binder.bind(
+          socket, short_name_place(directory.get(), directory.path(), name.text), "lock/name-" + name.text, ec);
       break;
     case socket_name::kind::path:
-      binder.make_subdirectories(nullptr, ec);
-      const std::string absolute = ec ? std::string() : absolute_path(name.text, ec);
+      const std::string absolute = absolute_path(name.text, ec);
       if (!ec)
         result = binder.bind(socket, path_place(name.text), path_lock_name(absolute), ec);
       if (!ec)

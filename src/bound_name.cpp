@@ -56,12 +56,9 @@ void bound_name::release(boost::system::error_code& ec)
   if (!lock.valid())
     return;
   // A file description of its own: a lock through the one from bind would not exclude forked copies.
-  const descriptor own(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!own.valid())
-  {
-    ec = last_error();
+  const descriptor own = open_lock_directory(directory.get(), ec);
+  if (ec)
     return;
-  }
   const directory_guard guard(own.get(), ec);
   if (ec)
     return;

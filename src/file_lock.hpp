@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The two uses of flock(2): on the runtime directory for a moment, on a lock file as long as a name is held.
+// The two uses of flock(2): on the directory of the lock files for a moment, on a lock file as long as a name is held.
 #ifndef ASIO_SHM_SRC_FILE_LOCK_HPP
 #define ASIO_SHM_SRC_FILE_LOCK_HPP
 
@@ -9,10 +9,23 @@
 #include <boost/system/error_code.hpp>
 
 #include <cerrno>
+#include <fcntl.h>
 #include <sys/file.h>
 
 namespace shm {
 namespace detail {
+
+/// The directory of the lock files in a runtime directory, for a directory_guard. Only its user can open it: whoever
+/// can open a directory, if only for reading, can hold flock(2) on it for ever.
+inline descriptor open_lock_directory(int runtime_directory, boost::system::error_code& ec)
+{
+  descriptor fd(::openat(runtime_directory, "lock", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (fd.valid())
+    ec.clear();
+  else
+    ec = last_error();
+  return fd;
+}
 
 /// Holds flock(2) on a directory; the constructor waits for it.
 // It is given back explicitly: a child that another thread forks meanwhile has the same file description and would

@@ -3,6 +3,7 @@
 #include "listener.hpp"
 
 #include "sockaddr.hpp"
+#include "socket_name.hpp"
 
 #include <shm/error.hpp>
 
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <new>
+#include <optional>
 #include <sys/socket.h>
 #include <utility>
 
@@ -31,26 +33,64 @@ constexpr unsigned most_doubt = 255;
 // Clients that are taken out of the backlog in one go without any being a connection.
 constexpr int max_attempts = 16;
 
-// As TCP shows an IPv4 peer to a socket of an IPv6 listener.
-socket_address as_seen_from(const socket_address& listener, const socket_address& address) noexcept
+// As TCP shows an IPv4 peer to a socket of an IPv6 listener, and one that calls itself IPv4-mapped to an IPv4 listener.
+// @returns nothing for an address of which a listener of that family cannot have a peer.
+std::optional<socket_address> as_seen_from(const socket_address& listener, const socket_address& address) noexcept
 {
-  sockaddr_in in{};
-  sockaddr_in6 seen{};
-  if (listener.size < sizeof(seen) || address.size != sizeof(in))
+  if (family_of(listener) == family_of(address))
     return address;
-  std::memcpy(&in, address.data, sizeof(in));
-  std::memcpy(&seen, listener.data, sizeof(seen));
-  if (in.sin_family != AF_INET || seen.sin6_family != AF_INET6)
-    return address;
-  seen = sockaddr_in6{};
-  seen.sin6_family = AF_INET6;
-  seen.sin6_port = in.sin_port;
-  seen.sin6_addr.s6_addr[10] = seen.sin6_addr.s6_addr[11] = 0xff;
-  std::memcpy(&seen.sin6_addr.s6_addr[12], &in.sin_addr, 4);
+  sockaddr_in v4{};
+  sockaddr_in6 v6{};
   socket_address result;
-  result.size = sizeof(seen);
-  std::memcpy(result.data, &seen, sizeof(seen));
+  if (family_of(listener) == AF_INET6)
+  {
+    std::memcpy(&v4, address.data, sizeof(v4));
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = v4.sin_port;
+    v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xff;
+    std::memcpy(&v6.sin6_addr.s6_addr[12], &v4.sin_addr, 4);
+    result.size = sizeof(v6);
+    std::memcpy(result.data, &v6, sizeof(v6));
+    return result;
+  }
+  std::memcpy(&v6, address.data, sizeof(v6));
+  if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+    return std::nullopt;
+  v4.sin_family = AF_INET;
+  v4.sin_port = v6.sin6_port;
+  std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], 4);
+  result.size = sizeof(v4);
+  std::memcpy(result.data, &v4, sizeof(v4));
   return result;
+}
+
+bool takes_connections_to(const socket_address& listener, const socket_address& address)
+{
+  boost::system::error_code ec;
+  const ip_name bound = socket_name::parse(listener, false, ec).ip;
+  const ip_name wanted = socket_name::parse(address, false, ec).ip;
+  return bound.is_wildcard() || (bound.v6 == wanted.v6 && bound.bytes == wanted.bytes);
+}
+
+// What accepted sockets give as their endpoints: the program may rely on the family and, with a listener on one
+// address, on its own end.
+bool name_ends(const socket_address& listener, const hello& message, established& end)
+{
+  if (!is_ip(listener))
+  {
+    end.local = listener;
+    end.remote = unbound_address(AF_UNIX);
+    return !is_ip(message.connector) || !is_ip(message.acceptor);
+  }
+  if (!is_ip(message.connector) || !is_ip(message.acceptor) || port_of(message.acceptor) != port_of(listener))
+    return false;
+  const std::optional<socket_address> local = as_seen_from(listener, message.acceptor);
+  const std::optional<socket_address> remote = as_seen_from(listener, message.connector);
+  if (!local || !remote || !takes_connections_to(listener, *local))
+    return false;
+  end.local = *local;
+  end.remote = *remote;
+  return true;
 }
 
 } // namespace
@@ -69,15 +109,13 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
   if (ec)
     return nullptr;
   const bool slice = message->memory == memory_kind::slice;
+  auto result = std::make_unique<established>();
   if (message->memory == memory_kind::wanted || (slice && message->doorbell != doorbell_kind::eventfd)
-      || from.receiver.descriptors() != message->descriptors()
-      || is_ip(local_) != (is_ip(message->connector) && is_ip(message->acceptor))
-      || (is_ip(local_) && port_of(message->acceptor) != port_of(local_)))
+      || from.receiver.descriptors() != message->descriptors() || !name_ends(local_, *message, *result))
   {
     ec = error::protocol_error;
     return nullptr;
   }
-  auto result = std::make_unique<established>();
   result->side = connection_side::acceptor;
   if (slice && !peer_may_lend_memory(from.socket.get()))
     ec = error::untrusted_peer;
@@ -103,16 +141,6 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
   if (ec)
     return nullptr;
   refuse_descriptors(from.socket.get());
-  if (is_ip(local_))
-  {
-    result->local = as_seen_from(local_, message->acceptor);
-    result->remote = as_seen_from(local_, message->connector);
-  }
-  else
-  {
-    result->local = local_;
-    result->remote = unbound_address(AF_UNIX);
-  }
   return result;
 }
 

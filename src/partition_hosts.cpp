@@ -76,7 +76,8 @@ partition_hosts partition_hosts::read(const runtime_directory& directory)
     result.daemon = {directory.get(), directory.path(), daemon_name};
   else
   {
-    result.of_root = directory.of_user(0);
+    boost::system::error_code ignored; // then there are no partitions
+    result.of_root = directory.of_user(0, ignored);
     if (result.of_root.get() >= 0 && read_text(result.of_root.get(), text))
       result.daemon = {result.of_root.get(), result.of_root.path(), daemon_name};
   }
@@ -126,9 +127,9 @@ std::string partition_address(const std::string& name)
   const partition_host* const host = all.find(name);
   if (!host)
     return std::string();
-  const std::string file_name = host->address.file_name(); // "10.1.2.3:0" or "[fd00::1]:0"
-  const std::size_t colon = file_name.rfind(':');
-  return host->address.v6 ? file_name.substr(1, colon - 2) : file_name.substr(0, colon);
+  const std::string text = host->address.file_name(); // "10.1.2.3:0" or "[fd00::1]:0"
+  const std::size_t colon = text.rfind(':');
+  return host->address.v6 ? text.substr(1, colon - 2) : text.substr(0, colon);
 }
 
 } // namespace detail

@@ -62,14 +62,31 @@ bool is_shared(const struct stat& status) noexcept
   return (status.st_mode & S_ISVTX) != 0 && (status.st_uid == 0 || status.st_uid == ::geteuid());
 }
 
-// Whether nobody else can put another directory in the place of the one that was opened.
-bool parent_is_safe(const std::string& path)
+bool is_ours_or_roots(const struct stat& status) noexcept
 {
-  const std::size_t slash = path.rfind('/');
-  const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  return status.st_uid == 0 || status.st_uid == ::geteuid();
+}
+
+// Whether nobody else can put something in the place of what is in there, once it belongs to us or to root.
+bool keeps_names(const std::string& directory)
+{
   struct stat status;
-  return ::stat(parent.c_str(), &status) == 0 && (status.st_uid == 0 || status.st_uid == ::geteuid())
-      && ((status.st_mode & writable_by_others) == 0 || (status.st_mode & S_ISVTX) != 0);
+  if (::lstat(directory.c_str(), &status) != 0 || !is_ours_or_roots(status))
+    return false;
+  if (S_ISLNK(status.st_mode) && (::stat(directory.c_str(), &status) != 0 || !is_ours_or_roots(status)))
+    return false;
+  return (status.st_mode & writable_by_others) == 0 || (status.st_mode & S_ISVTX) != 0;
+}
+
+// Whether nobody else can put another directory in the place of the one that was opened.
+bool path_is_safe(const std::string& path)
+{
+  if (path.front() != '/')
+    return false;
+  for (std::size_t slash = path.rfind('/'); slash != 0; slash = path.rfind('/', slash - 1))
+    if (!keeps_names(path.substr(0, slash)))
+      return false;
+  return keeps_names("/");
 }
 
 // @returns whether the text is a user's number, as this library writes it.
@@ -111,24 +128,28 @@ void runtime_directory::open_own(if_missing action, boost::system::error_code& e
     ec = error::unsafe_runtime_directory;
 }
 
-runtime_directory runtime_directory::of_user(std::uint32_t user) const
+runtime_directory runtime_directory::of_user(std::uint32_t user, boost::system::error_code& ec) const
 {
+  ec.clear();
   runtime_directory result;
   if (!shared())
     return result;
   const std::string name = std::to_string(user);
   result.path_ = path_.substr(0, path_.rfind('/') + 1) + name;
+  result.user_ = user;
   result.fd_.reset(::openat(root_.get(), name.c_str(), flags));
+  if (!result.fd_.valid() && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+    ec = last_error();
   struct stat status;
   if (result.fd_.valid() && (::fstat(result.fd_.get(), &status) != 0 || !is_private(status, user)))
     result.fd_.reset();
   return result;
 }
 
-std::vector<runtime_directory> runtime_directory::others(boost::system::error_code& ec) const
+std::vector<std::uint32_t> runtime_directory::other_users(boost::system::error_code& ec) const
 {
   ec.clear();
-  std::vector<runtime_directory> result;
+  std::vector<std::uint32_t> result;
   if (!shared())
     return result;
   descriptor list(::openat(root_.get(), ".", flags));
@@ -139,20 +160,13 @@ std::vector<runtime_directory> runtime_directory::others(boost::system::error_co
     return result;
   }
   list.release();
-  std::vector<uid_t> users;
   while (const dirent* entry = ::readdir(stream.get()))
   {
     uid_t user = 0;
     if (is_user(entry->d_name, user) && user != ::geteuid())
-      users.push_back(user);
+      result.push_back(user);
   }
-  std::sort(users.begin(), users.end());
-  for (const uid_t user : users)
-  {
-    runtime_directory other = of_user(user);
-    if (other.get() >= 0)
-      result.push_back(std::move(other));
-  }
+  std::sort(result.begin(), result.end());
   return result;
 }
 
@@ -160,6 +174,7 @@ runtime_directory runtime_directory::open(if_missing action, boost::system::erro
 {
   runtime_directory result;
   result.path_ = find_path();
+  result.user_ = ::geteuid();
   result.fd_.reset(::open(result.path_.c_str(), flags));
   if (!result.fd_.valid() && errno == ENOENT && action == if_missing::create)
   {
@@ -190,7 +205,7 @@ runtime_directory runtime_directory::open(if_missing action, boost::system::erro
   }
   ec.clear();
   // The path is what other tools show; the detour is for where it may lead elsewhere the next time.
-  if (!parent_is_safe(result.path_))
+  if (!path_is_safe(result.path_))
     result.path_ = "/proc/self/fd/" + std::to_string(result.fd_.get());
   if (is_shared(status))
   {

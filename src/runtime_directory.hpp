@@ -38,18 +38,21 @@ public:
   /// Finds and opens it. @param ec error::unsafe_runtime_directory, or the system's error.
   static runtime_directory open(if_missing action, boost::system::error_code& ec);
 
-  /// The user's own directory, open for reading, with a file description of its own: flock(2) on it excludes other
-  /// calls of open. -1 if it is missing in a shared one.
+  /// The user's own directory, open for reading. -1 if it is missing in a shared one.
   int get() const noexcept { return fd_.get(); }
 
   /// Whether other users may have listeners beside it.
   bool shared() const noexcept { return root_.valid(); }
 
-  /// The other users' directories in a shared one, by the number of the user. @param ec why they cannot be listed.
-  std::vector<runtime_directory> others(boost::system::error_code& ec) const;
+  /// The other users with something by their number in a shared one, in order. @param ec why they cannot be listed.
+  std::vector<std::uint32_t> other_users(boost::system::error_code& ec) const;
 
-  /// The directory of that user in a shared one. @returns one whose get() is -1 if there is none, or not a private one.
-  runtime_directory of_user(std::uint32_t user) const;
+  /// The directory of that user in a shared one. @returns one whose get() is -1 if there is none, or not a private one;
+  /// then @p ec is clear, unless there is no descriptor or no memory left.
+  runtime_directory of_user(std::uint32_t user, boost::system::error_code& ec) const;
+
+  /// The user whose directory get() is.
+  std::uint32_t user() const noexcept { return user_; }
 
   /// A path of it: the one by which it was found, unless others could make that lead elsewhere.
   const std::string& path() const noexcept { return path_; }
@@ -67,6 +70,7 @@ private:
   descriptor root_; // of a shared one
   std::string path_;
   std::uint64_t identity_ = 0;
+  std::uint32_t user_ = 0;
 };
 
 } // namespace detail

@@ -257,7 +257,7 @@ public:
         [this, ball](error_code ec, std::size_t)
         {
           wrong_ = wrong_ || ec || got_ != ball;
-          if (!wrong_ && --rounds_ != 0)
+          if (!wrong_ && --rounds_ != 0 && socket_.is_open()) // closed after the read was done
             start();
         });
   }

@@ -7,10 +7,13 @@
 #include <shm/peer_credentials.hpp>
 #include <shm/permissions.hpp>
 
+#include <fcntl.h>
 #include <grp.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace shm::test;
 using tcp = shm::stream_protocol;
@@ -226,6 +229,88 @@ BOOST_AUTO_TEST_CASE(an_acceptor_turns_a_user_away_by_credentials_and_serves_the
   char byte = 0;
   asio::read(server, asio::buffer(&byte, 1));
   BOOST_TEST(byte == 'x');
+}
+
+BOOST_AUTO_TEST_CASE(directories_whose_maker_was_killed_too_soon_are_opened_to_the_others)
+{
+  const shared_directory directory;
+  const std::string own = directory.of(::geteuid());
+  BOOST_TEST_REQUIRE(::mkdir(own.c_str(), 0700) == 0);
+  BOOST_TEST_REQUIRE(::mkdir((own + "/ip").c_str(), 0700) == 0);
+  asio::io_context context;
+  {
+    const tcp::acceptor closed(context, at(0));
+    BOOST_TEST(mode_of(own) == 0700u);
+  }
+  const tcp::acceptor open = listen(context, at(0), 0660);
+  BOOST_TEST(mode_of(own) == 0755u);
+  BOOST_TEST(mode_of(own + "/ip") == 0755u);
+  BOOST_TEST(mode_of(own + "/lock") == 0700u);
+}
+
+// Whoever can open a directory for reading can hold a lock on it.
+BOOST_AUTO_TEST_CASE(nobody_can_keep_another_from_binding_and_closing)
+{
+  if (!can_become_others())
+    return;
+  const shared_directory directory;
+  asio::io_context context;
+  {
+    const tcp::acceptor acceptor(context, at(0)); // makes the directories
+  }
+  child_process other(
+      [own = directory.of(::geteuid())](channel& parent)
+      {
+        become(somebody);
+        std::vector<int> held;
+        for (const char* room : {"", "/ip", "/lock"})
+        {
+          const int fd = ::open((own + room).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+          if (fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0)
+            held.push_back(fd);
+        }
+        parent.send(held.size());
+        parent.receive<bool>();
+        return 0;
+      });
+  BOOST_TEST(other.peer().receive<std::size_t>() == 2u);
+  {
+    const tcp::acceptor acceptor(context, at(0));
+  }
+  other.peer().send(true);
+  BOOST_TEST(other.wait() == 0);
+}
+
+// A link there could lead to a socket that only the connector may reach, which would take it for a client of its own.
+BOOST_AUTO_TEST_CASE(links_in_another_users_directory_are_not_followed)
+{
+  if (!can_become_others())
+    return;
+  const shared_directory directory;
+  const temp_directory secret;
+  BOOST_TEST_REQUIRE(::mkdir((secret.path() + "/ip").c_str(), 0700) == 0);
+  asio::io_context context;
+  tcp::acceptor only_ours = listen(context, secret.path() + "/ip/127.0.0.1:4711", 0600);
+  const std::string theirs = directory.of(somebody);
+  const auto try_with_link = [&](const std::string& target, const std::string& link)
+  {
+    BOOST_TEST_REQUIRE(::symlink(target.c_str(), link.c_str()) == 0);
+    tcp::socket client(context);
+    error_code ec;
+    client.connect(at(4711), ec);
+    BOOST_TEST(ec == asio::error::connection_refused);
+    BOOST_TEST_REQUIRE(::unlink(link.c_str()) == 0);
+  };
+  BOOST_TEST_REQUIRE(::mkdir(theirs.c_str(), 0755) == 0);
+  BOOST_TEST_REQUIRE(::chown(theirs.c_str(), somebody, somebody) == 0);
+  try_with_link(secret.path() + "/ip", theirs + "/ip");
+  try_with_link("ip", theirs + "/ip"); // to itself
+  BOOST_TEST_REQUIRE(::mkdir((theirs + "/ip").c_str(), 0755) == 0);
+  try_with_link(secret.path() + "/ip/127.0.0.1:4711", theirs + "/ip/127.0.0.1:4711");
+  only_ours.non_blocking(true);
+  error_code ec;
+  only_ours.accept(ec);
+  BOOST_TEST(ec == asio::error::would_block);
 }
 
 BOOST_AUTO_TEST_CASE(a_users_own_listener_comes_first_and_nobody_can_take_its_name)

@@ -369,9 +369,11 @@ BOOST_AUTO_TEST_CASE(binding_and_releasing_exclude_each_other)
   socket_address address = ip("127.0.0.1", 8080);
   boost::system::error_code ec;
   bound_name name;
-  BOOST_TEST(waits_for_lock(path(), [&] { name = bind_name(socket.get(), address, false, std::nullopt, ec); }));
+  const std::string locks = path() + "/lock";
+  BOOST_TEST_REQUIRE(::mkdir(locks.c_str(), 0700) == 0);
+  BOOST_TEST(waits_for_lock(locks, [&] { name = bind_name(socket.get(), address, false, std::nullopt, ec); }));
   BOOST_TEST(!ec, ec.message());
-  BOOST_TEST(waits_for_lock(path(), [&] { name.release(ec); }));
+  BOOST_TEST(waits_for_lock(locks, [&] { name.release(ec); }));
   BOOST_TEST(!ec, ec.message());
   BOOST_TEST(files() == std::set<std::string>());
 }

@@ -21,6 +21,15 @@ using boost::system::error_code;
 using client = shm::test::listener_client;
 using shm::test::ip;
 
+namespace {
+
+bool same(const socket_address& a, const socket_address& b)
+{
+  return a.size == b.size && std::memcmp(a.data, b.data, a.size) == 0;
+}
+
+} // namespace
+
 BOOST_FIXTURE_TEST_SUITE(listener_refusals, shm::test::listener_fixture)
 
 BOOST_AUTO_TEST_CASE(garbage)
@@ -93,6 +102,30 @@ BOOST_AUTO_TEST_CASE(an_eventfd_in_place_of_the_memory)
 BOOST_AUTO_TEST_CASE(another_port_than_the_listeners)
 {
   expect_refused(shm::error::protocol_error, [](client& bad) { bad.message.acceptor = ip("127.0.0.1", 8081); });
+}
+
+BOOST_AUTO_TEST_CASE(another_address_than_the_listeners)
+{
+  expect_refused(shm::error::protocol_error, [](client& bad) { bad.message.acceptor = ip("127.0.0.2", 8080); });
+}
+
+// A program that takes its IPv4 peer's address for an IPv4 address must not be wrong.
+BOOST_AUTO_TEST_CASE(an_ipv6_endpoint_at_an_ipv4_listener)
+{
+  expect_refused(shm::error::protocol_error, [](client& bad) { bad.message.connector = ip("::1", 50000); });
+  expect_refused(shm::error::protocol_error, [](client& bad) { bad.message.acceptor = ip("::1", 8080); });
+}
+
+BOOST_AUTO_TEST_CASE(an_ipv4_mapped_endpoint_is_an_ipv4_endpoint_there)
+{
+  client good(path);
+  good.message.connector = ip("::ffff:127.0.0.1", 50000);
+  good.message.acceptor = ip("::ffff:127.0.0.1", 8080);
+  good.say_hello();
+  const auto end = next();
+  BOOST_TEST_REQUIRE((end != nullptr));
+  BOOST_TEST(same(end->remote, ip("127.0.0.1", 50000)));
+  BOOST_TEST(same(end->local, ip("127.0.0.1", 8080)));
 }
 
 BOOST_AUTO_TEST_CASE(no_endpoint_at_a_listener_that_has_one)

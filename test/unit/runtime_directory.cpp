@@ -9,12 +9,14 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -142,7 +144,7 @@ BOOST_AUTO_TEST_CASE(a_sticky_directory_is_shared_and_has_one_for_each_user)
   BOOST_TEST(own.path() == directory.path() + "/" + std::to_string(::geteuid()));
   BOOST_TEST(mode_of(own.path()) == 0755u);
   BOOST_TEST(own.identity() == before.identity());
-  BOOST_TEST(own.others(ec).empty());
+  BOOST_TEST(own.other_users(ec).empty());
 }
 
 BOOST_AUTO_TEST_CASE(only_directories_of_those_whom_they_are_named_after_are_other_users)
@@ -154,14 +156,17 @@ BOOST_AUTO_TEST_CASE(only_directories_of_those_whom_they_are_named_after_are_oth
   const runtime_directory own = runtime_directory::open(create, ec);
   for (const char* name : {"/4242", "/04243", "/-1", "/chat", "/4244x"})
     BOOST_TEST_REQUIRE(::mkdir((directory.path() + name).c_str(), 0755) == 0);
-  BOOST_TEST(own.others(ec).empty()); // 4242 is not the owner of that one
+  BOOST_TEST(own.other_users(ec) == std::vector<std::uint32_t>{4242}, boost::test_tools::per_element());
+  BOOST_TEST(own.of_user(4242, ec).get() == -1); // 4242 is not the owner of that one
   if (::geteuid() != 0)
     return;
   BOOST_TEST_REQUIRE(::chown((directory.path() + "/4242").c_str(), 4242, 0) == 0);
-  BOOST_TEST_REQUIRE(own.others(ec).size() == 1u);
-  BOOST_TEST(own.others(ec)[0].path() == directory.path() + "/4242");
+  BOOST_TEST_REQUIRE(own.of_user(4242, ec).get() >= 0);
+  BOOST_TEST(own.of_user(4242, ec).path() == directory.path() + "/4242");
+  BOOST_TEST(own.of_user(4242, ec).user() == 4242u);
   BOOST_TEST_REQUIRE(::chmod((directory.path() + "/4242").c_str(), 0775) == 0);
-  BOOST_TEST(own.others(ec).empty());
+  BOOST_TEST(own.of_user(4242, ec).get() == -1);
+  BOOST_TEST(!ec);
 }
 
 // Whoever comes first in a directory that all may write to could make it before us.
@@ -187,6 +192,30 @@ BOOST_AUTO_TEST_CASE(where_others_could_swap_the_directory_the_path_goes_by_the_
   boost::system::error_code ec;
   const runtime_directory directory = runtime_directory::open(create, ec);
   BOOST_TEST(directory.path() == "/proc/self/fd/" + std::to_string(directory.get()));
+}
+
+BOOST_AUTO_TEST_CASE(where_others_could_swap_one_of_its_parents_too)
+{
+  const temp_directory writable, root;
+  const std::string parent = writable.path() + "/parent";
+  BOOST_TEST_REQUIRE(::mkdir(parent.c_str(), 0700) == 0);
+  BOOST_TEST_REQUIRE(::chmod(writable.path().c_str(), 0777) == 0);
+  const std::string link = root.path() + "/link";
+  BOOST_TEST_REQUIRE(::symlink(parent.c_str(), link.c_str()) == 0);
+  const auto goes_by_the_descriptor = [](const std::string& path)
+  {
+    const scoped_environment environment("ASIO_SHM_DIR", path.c_str());
+    boost::system::error_code ec;
+    const runtime_directory directory = runtime_directory::open(create, ec);
+    BOOST_TEST_REQUIRE(!ec, ec.message());
+    return directory.path() == "/proc/self/fd/" + std::to_string(directory.get());
+  };
+  BOOST_TEST(goes_by_the_descriptor(parent + "/made"));
+  BOOST_TEST(!goes_by_the_descriptor(link + "/made")); // a link of ours: where it leads is our word
+  if (::geteuid() != 0)
+    return;
+  BOOST_TEST_REQUIRE(::lchown(link.c_str(), 12345, 12345) == 0);
+  BOOST_TEST(goes_by_the_descriptor(link + "/made"));
 }
 
 BOOST_AUTO_TEST_CASE(a_directory_of_another_user_is_refused)
