@@ -2,6 +2,7 @@
 // Accepting, receiving and validating HELLOs.
 #include "listener.hpp"
 
+#include "partition_hosts.hpp"
 #include "sockaddr.hpp"
 #include "socket_name.hpp"
 
@@ -132,6 +133,11 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
   if (ec)
     return nullptr;
   const memfd memory(from.receiver.take_descriptor(0));
+  // Of the user's other programs, none can make this one crash by taking the memory away.
+  if (slice && !memory.cannot_shrink() && !is_partition_daemon(from.socket.get()))
+    ec = error::untrusted_peer;
+  if (ec)
+    return nullptr;
   result->identity = memory.identity();
   result->other_system = slice;
   result->memory = slice ? connection_memory::attach_slice(message->geometry, memory, message->offset, true, ec)

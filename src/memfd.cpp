@@ -85,12 +85,16 @@ void memfd::check_slice(std::uint64_t size, boost::system::error_code& ec) const
     ec = last_error();
   if (ec || !S_ISREG(st.st_mode))
     return; // the memory of a device is there as long as it is
-  // Only what was made to be sealed can be: other files answer that nothing can be added.
-  const int seals = ::fcntl(fd_.get(), F_GET_SEALS);
-  if (st.st_nlink == 0 && (seals & F_SEAL_SHRINK) == 0)
+  if (st.st_nlink == 0 && !cannot_shrink())
     ec = error::unsealed_memory;
   else if (st.st_size < 0 || static_cast<std::uint64_t>(st.st_size) < size)
     ec = error::protocol_error;
+}
+
+bool memfd::cannot_shrink() const noexcept
+{
+  const int seals = ::fcntl(fd_.get(), F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
 }
 
 std::size_t memfd::identity() const noexcept

@@ -32,6 +32,9 @@ public:
   /// shrink. @param ec as for check().
   void check_slice(std::uint64_t size, boost::system::error_code& ec) const;
 
+  /// Whether nobody can take away memory that is mapped.
+  bool cannot_shrink() const noexcept;
+
   /// Reserves the pages of a range now, so that touching them later cannot fail.
   void allocate(std::uint64_t offset, std::uint64_t size, boost::system::error_code& ec) const;
 

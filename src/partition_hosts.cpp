@@ -2,6 +2,8 @@
 // Reading the list of partitions.
 #include "partition_hosts.hpp"
 
+#include "rendezvous.hpp"
+
 #include <shm/detail/resolver_query.hpp>
 
 #include <array>
@@ -113,6 +115,24 @@ const partition_host* partition_hosts::find(const std::string& name) const noexc
 const partition_host* partition_hosts::self() const noexcept
 {
   return find_if(hosts, [](const partition_host& host) { return host.self; });
+}
+
+bool is_partition_daemon(int socket)
+{
+  boost::system::error_code ec;
+  const runtime_directory directory = runtime_directory::open(runtime_directory::if_missing::fail, ec);
+  if (ec)
+    return false;
+  const partition_hosts all = partition_hosts::read(directory);
+  const descriptor probe = open_rendezvous_socket(ec);
+  local_sockaddr address;
+  if (ec || all.hosts.empty() || !address.assign(all.daemon, ec)
+      || ::connect(probe.get(), address.get(), address.size()) != 0)
+    return false;
+  // Of a process of another namespace the number is 0, and says nothing.
+  peer_identity daemon, other;
+  return get_peer_identity(probe.get(), daemon) && get_peer_identity(socket, other) && daemon.pid != 0
+      && daemon.pid == other.pid && daemon.uid == other.uid;
 }
 
 std::string partition_address(const std::string& name)

@@ -43,6 +43,10 @@ struct partition_hosts
   const partition_host* self() const noexcept;
 };
 
+/// Whether the process at the other end of the socket is the partition daemon of this runtime directory, as far as the
+/// kernel can tell.
+bool is_partition_daemon(int socket);
+
 } // namespace detail
 } // namespace shm
 

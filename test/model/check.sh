@@ -36,6 +36,9 @@ if [ "${1:-}" != --deep ]; then
   check stream "$one=2 -DCANCELS=1 -DCLOSE=0 -DNO_SPIN" liveness
   check inbox "-DPUSHERS=1 -DARRIVALS=1" safety
   check inbox "-DTHREADS=1 -DPUSHERS=2 -DARRIVALS=1" liveness
+  check link "-DRESTARTS=1 -DMESSAGES=2" safety
+  check link "-DRESTARTS=2 -DMESSAGES=1" safety
+  check link "-DRESTARTS=1 -DMESSAGES=1" liveness
 else
   collapse=1
   check stream "$one=6 -DWEAK" safety

@@ -62,6 +62,13 @@ inbox add_hot_without_news "$one_thread" "task posted again and again" liveness
 inbox ready_without_news "$one_thread" "completion stays in ready_" liveness
 inbox news_forgets_ready "$one_thread" "completion stays in ready_" liveness
 
+link() { mutate link.pml "$@"; }
+link stays_up "-DMESSAGES=1" "mail of another epoch"
+link keeps_epoch "-DMESSAGES=0" "never up again" liveness
+link up_at_first_sight "-DMESSAGES=0" "each drops the link in turn" liveness
+link epoch_before_seen "-DMESSAGES=0" "each drops the link in turn" liveness
+link epoch_before_numbers "-DMESSAGES=1" "never up again" liveness
+
 # Orders that the code has twice: one of the two is enough, without both there is an error.
 both()
 {

@@ -201,4 +201,29 @@ BOOST_AUTO_TEST_CASE(all_kinds_in_one_backlog_before_a_good_one)
   BOOST_TEST(!half.dropped());
 }
 
+// The memory of a file is taken away by whoever makes the file shorter: only the partition daemon may do that.
+BOOST_AUTO_TEST_CASE(slice_of_what_can_shrink)
+{
+  for (const bool sealed : {false, true})
+  {
+    shm::test::listener_client client(path);
+    const std::uint64_t size = client.message.geometry.size();
+    const descriptor file(::memfd_create("slice", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    BOOST_TEST_REQUIRE(::ftruncate(file.get(), static_cast<off_t>(size)) == 0);
+    if (sealed)
+      BOOST_TEST(::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0);
+    void* const base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    BOOST_TEST_REQUIRE(base != MAP_FAILED);
+    connection_memory::initialise(base, client.message.geometry);
+    ::munmap(base, size);
+    client.descriptors[0] = file.get();
+    client.message.memory = memory_kind::slice;
+    client.say_hello();
+    const auto end = next();
+    BOOST_TEST((end != nullptr) == sealed);
+    if (!sealed)
+      BOOST_TEST(client.refusal() == shm::error::untrusted_peer);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSL-1.0
+// Being a client of an ivshmem server.
+#include "ivshmem_client.hpp"
+
+#include "doorbell.hpp"
+#include "message_bytes.hpp"
+#include "region.hpp"
+#include "rendezvous.hpp"
+
+#include <shm/error.hpp>
+
+#include <boost/asio/error.hpp>
+
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <utility>
+
+namespace shm {
+namespace partitiond {
+namespace {
+
+using boost::system::error_code;
+using clock = std::chrono::steady_clock;
+using detail::descriptor;
+using detail::last_error;
+
+constexpr std::size_t most_vectors = 256;
+
+descriptor duplicate(const descriptor& from, error_code& ec)
+{
+  descriptor result(::fcntl(from.get(), F_DUPFD_CLOEXEC, 0));
+  ec = result.valid() ? error_code() : last_error();
+  return result;
+}
+
+} // namespace
+
+std::unique_ptr<ivshmem_client> ivshmem_client::connect(
+    const std::string& path, std::chrono::milliseconds timeout, error_code& ec)
+{
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path))
+  {
+    ec = boost::asio::error::name_too_long;
+    return nullptr;
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  auto result = std::make_unique<ivshmem_client>();
+  result->socket_ = detail::open_rendezvous_socket(ec);
+  if (!ec && ::connect(result->socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    ec = last_error();
+  if (!ec)
+    result->shake_hands(clock::now() + timeout, ec);
+  return ec ? nullptr : std::move(result);
+}
+
+void ivshmem_client::shake_hands(clock::time_point until, error_code& ec)
+{
+  if (const message version = next(until, ec); !ec && version.value != 0)
+    ec = error::version_mismatch;
+  if (ec)
+    return;
+  const message id = next(until, ec);
+  if (!ec && (id.value < 0 || id.value >= max_partitions || id.attached.valid()))
+    ec = error::protocol_error;
+  if (ec)
+    return;
+  id_ = static_cast<std::uint32_t>(id.value);
+  message memory = next(until, ec);
+  if (!ec && (memory.value != -1 || !memory.attached.valid()))
+    ec = error::protocol_error;
+  if (!ec)
+    take_memory(std::move(memory.attached), ec);
+  // The own eventfds come last, as many as the region says.
+  std::uint32_t vectors = 0;
+  if (!ec)
+    vectors = region::open({memory_.get(), 0, size_}, ec).geometry().vectors;
+  if (!ec && (vectors == 0 || vectors > most_vectors))
+    ec = error::protocol_error;
+  while (!ec && own_.size() < vectors)
+    take(next(until, ec), ec);
+}
+
+// Waits for a whole message.
+ivshmem_client::message ivshmem_client::next(clock::time_point until, error_code& ec)
+{
+  message result;
+  ec.clear();
+  while (!receive(result, ec) && !ec)
+  {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+    pollfd polled = {socket_.get(), POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&polled, 1, static_cast<int>(left.count())) == 0)
+      ec = boost::asio::error::timed_out;
+  }
+  return result;
+}
+
+// Takes what is there. @returns whether it is a whole message.
+bool ivshmem_client::receive(message& result, error_code& ec)
+{
+  iovec part = {bytes_ + have_, sizeof(bytes_) - have_};
+  alignas(cmsghdr) unsigned char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  ssize_t n;
+  do
+    n = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (n < 0 && errno == EINTR);
+  if (n < 0 && errno == EAGAIN)
+    return false;
+  for (cmsghdr* i = n > 0 ? CMSG_FIRSTHDR(&header) : nullptr; i; i = CMSG_NXTHDR(&header, i))
+    for (std::size_t at = 0; i->cmsg_level == SOL_SOCKET && i->cmsg_type == SCM_RIGHTS
+         && at + sizeof(int) <= i->cmsg_len - CMSG_LEN(0);
+         at += sizeof(int))
+    {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(i) + at, sizeof(int));
+      if (attached_.valid())
+        ec = error::protocol_error;
+      attached_.reset(fd);
+    }
+  if (n < 0)
+    ec = last_error();
+  else if (n == 0)
+    ec = boost::asio::error::connection_reset;
+  else if (header.msg_flags & MSG_CTRUNC)
+    ec = error::no_descriptors;
+  if (ec)
+    return false;
+  have_ += static_cast<std::size_t>(n);
+  if (have_ < sizeof(bytes_))
+    return false;
+  have_ = 0;
+  result.value = static_cast<std::int64_t>(detail::get<std::uint64_t>(bytes_));
+  result.attached = std::exchange(attached_, descriptor());
+  return true;
+}
+
+void ivshmem_client::take_memory(descriptor memory, error_code& ec)
+{
+  struct stat status;
+  if (::fstat(memory.get(), &status) != 0)
+    ec = last_error();
+  else if (!S_ISREG(status.st_mode) || status.st_size <= 0)
+    ec = error::protocol_error;
+  else if ((::fcntl(memory.get(), F_GET_SEALS) & F_SEAL_SHRINK) == 0)
+    ec = error::unsealed_memory;
+  else
+    size_ = static_cast<std::uint64_t>(status.st_size);
+  memory_ = std::move(memory);
+}
+
+// A partition that has come, one vector at a time, or has gone.
+void ivshmem_client::take(message&& about, error_code& ec)
+{
+  if (ec)
+    return;
+  if (about.value < 0 || about.value >= max_partitions)
+  {
+    ec = error::protocol_error;
+    return;
+  }
+  const auto who = static_cast<std::uint32_t>(about.value);
+  if (!about.attached.valid())
+  {
+    if (peers_.erase(who) != 0 && handle_)
+      handle_(who, false);
+    return;
+  }
+  std::vector<descriptor>& bells = who == id_ ? own_ : peers_[who];
+  if (bells.size() >= most_vectors || !detail::is_eventfd(about.attached.get()))
+  {
+    ec = error::protocol_error;
+    return;
+  }
+  bells.push_back(std::move(about.attached));
+  if (who != id_ && bells.size() == 1 && handle_)
+    handle_(who, true);
+}
+
+void ivshmem_client::on_watched(error_code& ec)
+{
+  ec.clear();
+  message about;
+  while (!ec && receive(about, ec))
+    take(std::move(about), ec);
+}
+
+descriptor ivshmem_client::listen(unsigned vector, error_code& ec)
+{
+  return duplicate(own_.at(vector), ec);
+}
+
+descriptor ivshmem_client::ringer(std::uint32_t peer, unsigned vector, error_code& ec)
+{
+  const auto found = peers_.find(peer);
+  if (found == peers_.end() || vector >= found->second.size())
+  {
+    ec = boost::asio::error::not_found;
+    return descriptor();
+  }
+  return duplicate(found->second[vector], ec);
+}
+
+} // namespace partitiond
+} // namespace shm

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: BSL-1.0
+// Serving the region.
+#include "ivshmem_server.hpp"
+
+#include "doorbell.hpp"
+#include "file_lock.hpp"
+#include "log.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <fcntl.h>
+#include <random>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utility>
+
+namespace shm {
+namespace partitiond {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using detail::descriptor;
+using detail::last_error;
+
+constexpr std::int64_t protocol_version = 0;
+constexpr std::int64_t memory_follows = -1;
+
+// A client that does not read is dropped when so many messages wait for it.
+constexpr std::size_t most_waiting = 64 * 1024;
+
+// While the kernel has too many descriptors in flight for this user.
+constexpr std::chrono::milliseconds retry_pause{10};
+
+std::uint64_t random_number()
+{
+  std::random_device random;
+  const std::uint64_t result = std::uint64_t{random()} << 32 | random();
+  return result != 0 ? result : 1;
+}
+
+std::uint64_t little_endian(std::int64_t value) noexcept
+{
+  return static_cast<std::uint64_t>(value); // as this machine is, like all that have ivshmem devices
+}
+
+// One message, with its descriptor. @returns whether it was sent; else errno says why not.
+bool send_message(int socket, std::int64_t value, int attached)
+{
+  const std::uint64_t bytes = little_endian(value);
+  iovec part = {const_cast<std::uint64_t*>(&bytes), sizeof(bytes)};
+  alignas(cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (attached >= 0)
+  {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &attached, sizeof(int));
+  }
+  ssize_t n;
+  do
+    n = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return n == static_cast<ssize_t>(sizeof(bytes));
+}
+
+} // namespace
+
+ivshmem_server::ivshmem_server(asio::io_context& context, const settings& wanted, error_code& ec)
+  : context_(context), wanted_(wanted), acceptor_(context)
+{
+  listen(ec); // first: who is there already has a region of its own
+  if (!ec)
+    make_region(ec);
+  if (!ec)
+    accept();
+}
+
+ivshmem_server::~ivshmem_server()
+{
+  if (bound_)
+    ::unlink(wanted_.path.c_str());
+}
+
+void ivshmem_server::make_region(error_code& ec)
+{
+  detail::memfd memory = detail::memfd::create(wanted_.size, ec);
+  if (ec)
+    return;
+  try
+  {
+    boost::interprocess::mapped_region mapping(
+        memory, boost::interprocess::read_write, 0, static_cast<std::size_t>(wanted_.size));
+    mapping_.swap(mapping);
+  }
+  catch (const boost::interprocess::interprocess_exception& e)
+  {
+    ec = error_code(e.get_native_error(), boost::system::system_category());
+    return;
+  }
+  create_header(mapping_.get_address(), wanted_.size, wanted_.partitions, wanted_.vectors, random_number(), ec);
+  descriptor kept(::fcntl(memory.native_handle(), F_DUPFD_CLOEXEC, 0));
+  if (!ec && !kept.valid())
+    ec = last_error();
+  memory_ = std::make_shared<const descriptor>(std::move(kept));
+}
+
+void ivshmem_server::listen(error_code& ec)
+{
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (wanted_.path.empty() || wanted_.path.size() >= sizeof(address.sun_path))
+  {
+    ec = asio::error::name_too_long;
+    return;
+  }
+  std::memcpy(address.sun_path, wanted_.path.c_str(), wanted_.path.size() + 1);
+  const auto* const name = reinterpret_cast<const sockaddr*>(&address);
+  acceptor_.open(asio::local::stream_protocol(), ec);
+  // From the first moment on, for this user alone.
+  if (!ec && ::fchmod(acceptor_.native_handle(), S_IRUSR | S_IWUSR) != 0)
+    ec = last_error();
+  if (ec)
+    return;
+  if (::bind(acceptor_.native_handle(), name, sizeof(address)) != 0)
+  {
+    ec = last_error();
+    if (ec != asio::error::address_in_use)
+      return;
+    // A file that a dead server has left is replaced.
+    const descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    struct stat status;
+    if (!probe.valid() || ::connect(probe.get(), name, sizeof(address)) == 0 || errno != ECONNREFUSED
+        || ::lstat(wanted_.path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode))
+      return;
+    if (::unlink(wanted_.path.c_str()) != 0 || ::bind(acceptor_.native_handle(), name, sizeof(address)) != 0)
+    {
+      ec = last_error();
+      return;
+    }
+  }
+  bound_ = true;
+  acceptor_.listen(asio::socket_base::max_listen_connections, ec);
+}
+
+void ivshmem_server::accept()
+{
+  acceptor_.async_accept(
+      [this](const error_code& ec, socket from)
+      {
+        if (ec == asio::error::operation_aborted)
+          return;
+        if (!ec)
+          join(std::move(from));
+        else
+        {
+          log(level::error, "the server cannot accept: " + ec.message());
+          // As without descriptors: not again at once.
+          const auto pause = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds(1));
+          pause->async_wait(
+              [this, pause](const error_code& failed)
+              {
+                if (!failed)
+                  accept();
+              });
+          return;
+        }
+        accept();
+      });
+}
+
+void ivshmem_server::join(socket&& from)
+{
+  const auto who = std::make_shared<client>(std::move(from));
+  while (clients_.count(who->id) != 0)
+    ++who->id;
+  if (who->id >= wanted_.partitions)
+  {
+    log(level::warning, "another one came, and there is no number left for it");
+    return;
+  }
+  error_code ec;
+  who->connection.native_non_blocking(true, ec);
+  for (std::uint32_t vector = 0; vector < wanted_.vectors && !ec; ++vector)
+    who->bells.push_back(std::make_shared<const descriptor>(detail::open_eventfd(ec)));
+  if (ec)
+  {
+    log(level::error, "partition " + std::to_string(who->id) + " cannot be served: " + ec.message());
+    return;
+  }
+  say(who, protocol_version);
+  say(who, who->id);
+  say(who, memory_follows, memory_);
+  for (const auto& other : clients_)
+  {
+    announce(*other.second, who);
+    announce(*who, other.second);
+  }
+  announce(*who, who);
+  clients_.emplace(who->id, who);
+  log(level::info, "the server has given out number " + std::to_string(who->id));
+  set_present(who->id, random_number());
+  watch(who);
+}
+
+void ivshmem_server::announce(const client& about, const pointer& to)
+{
+  for (const shared_descriptor& bell : about.bells)
+    say(to, about.id, bell);
+}
+
+// Clients send nothing: when there is something to read, it is their end.
+void ivshmem_server::watch(const pointer& who)
+{
+  who->connection.async_wait(socket::wait_read,
+      [this, who](const error_code& ec)
+      {
+        if (ec || who->gone)
+          return;
+        char ignored[256];
+        const ssize_t n = ::recv(who->connection.native_handle(), ignored, sizeof(ignored), MSG_DONTWAIT);
+        if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+          watch(who);
+        else
+          leave(who);
+      });
+}
+
+void ivshmem_server::leave(const pointer& who)
+{
+  if (who->gone)
+    return;
+  who->gone = true;
+  clients_.erase(who->id);
+  error_code ignored;
+  who->connection.close(ignored);
+  who->retry.cancel();
+  log(level::info, "number " + std::to_string(who->id) + " has left the server");
+  const std::map<std::uint32_t, pointer> others = clients_; // one of them may have to leave as well
+  for (const auto& other : others)
+    say(other.second, who->id);
+  set_present(who->id, 0);
+}
+
+void ivshmem_server::set_present(std::uint32_t id, std::uint64_t since)
+{
+  auto& header = *static_cast<region_header*>(mapping_.get_address());
+  header.present[id].store(since, std::memory_order_release);
+  for (const auto& other : clients_)
+    if (other.first != id && !other.second->bells.empty())
+      detail::ring_eventfd(other.second->bells.front()->get());
+}
+
+void ivshmem_server::say(const pointer& to, std::int64_t value, shared_descriptor attached)
+{
+  if (to->gone)
+    return;
+  if (to->waiting.size() >= most_waiting)
+  {
+    log(level::warning, "number " + std::to_string(to->id) + " does not read what the server says");
+    asio::post(context_, [this, to] { leave(to); });
+    return;
+  }
+  to->waiting.push_back({value, std::move(attached)});
+  if (!to->writing)
+    write(to);
+}
+
+void ivshmem_server::write(const pointer& to)
+{
+  const auto again = [this, to](const error_code& ec)
+  {
+    to->writing = false;
+    if (!ec && !to->gone)
+      write(to);
+  };
+  to->writing = false;
+  for (; !to->waiting.empty(); to->waiting.pop_front())
+  {
+    const message& next = to->waiting.front();
+    if (send_message(to->connection.native_handle(), next.value, next.attached ? next.attached->get() : -1))
+      continue;
+    if (errno == EAGAIN)
+    {
+      to->writing = true;
+      to->connection.async_wait(socket::wait_write, again);
+    }
+    else if (errno == ETOOMANYREFS)
+    {
+      to->writing = true;
+      to->retry.expires_after(retry_pause);
+      to->retry.async_wait(again);
+    }
+    else
+      asio::post(context_, [this, to] { leave(to); });
+    return;
+  }
+}
+
+} // namespace partitiond
+} // namespace shm
