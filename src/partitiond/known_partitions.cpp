@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <unistd.h>
 
 namespace shm {
 namespace partitiond {
@@ -47,15 +48,23 @@ bool is_fit(const ip_name& address) noexcept
   return first != 0xff && !link_local && !std::equal(mapped.begin(), mapped.end(), address.bytes.begin());
 }
 
+// One label: a partition cannot take the place of a host of the network.
 bool is_fit(const std::string& name) noexcept
 {
-  const auto fit = [](char c)
-  {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_';
-  };
-  return !name.empty() && name.size() <= sizeof(partition_identity::name) && name[0] != '-' && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), fit);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto fit = [is_digit](char c)
+  { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '_'; };
+  return !name.empty() && name.size() <= sizeof(partition_identity::name) && name[0] != '-' && name != "localhost" &&
+         std::all_of(name.begin(), name.end(), fit) && !std::all_of(name.begin(), name.end(), is_digit);
+}
+
+// The machine's own name is that of its own partition, if any.
+static bool is_this_host(const std::string& name)
+{
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  const std::string full(host);
+  return name == full.substr(0, full.find('.'));
 }
 
 std::string to_string(const ip_name& address)
@@ -111,7 +120,7 @@ const known_partition& known_partitions::add(std::uint32_t id, const partition_i
       name_taken = name_taken || other.second.name == added.name;
       address_taken = address_taken || same_address(other.second.address, added.address);
     }
-  if (name_taken || !is_fit(added.name))
+  if (name_taken || !is_fit(added.name) || is_this_host(added.name))
     added.name = default_name(id);
   if (address_taken || !is_fit(added.address))
     added.address = ip_name();

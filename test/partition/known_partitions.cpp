@@ -74,7 +74,8 @@ BOOST_AUTO_TEST_CASE(addresses_with_a_meaning_of_their_own_are_nobodys)
 BOOST_AUTO_TEST_CASE(names_that_could_break_the_list_are_replaced)
 {
   for (const std::string& wrong : {std::string(), std::string("two words"), std::string("line\n10.0.0.9 x 3"),
-           std::string("nul\0", 4), std::string("-option"), std::string(".hidden"), std::string("\xff")})
+           std::string("nul\0", 4), std::string("-option"), std::string(".hidden"), std::string("\xff"), std::string("www.example.org"), std::string("localhost"),
+           std::string("10")})
   {
     known.add(0, identity("10.0.0.7", wrong));
     BOOST_TEST(known.get(0)->name == "partition-0");
