@@ -6,6 +6,7 @@
 #include "ivshmem_server.hpp"
 #include "log.hpp"
 #include "shared_file.hpp"
+#include "vfio_device.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
@@ -80,8 +81,7 @@ std::unique_ptr<attachment> attachments::open(error_code& ec)
   case options::source::attach:
     return ivshmem_client::connect(wanted_.path, server_timeout, ec);
   case options::source::vfio:
-    ec = boost::asio::error::operation_not_supported;
-    break;
+    return vfio_device::open(wanted_.path, ec);
   case options::source::region: {
     const shared_file::creation make = {wanted_.size, wanted_.partitions};
     std::unique_ptr<attachment> result =
