@@ -5,6 +5,8 @@
 
 #include <shm/error.hpp>
 
+#include <boost/asio/error.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -37,10 +39,18 @@ void check_hello(const std::uint8_t* data, std::size_t size)
   require(message->geometry.size() <= max_region_size, "a region within the limit");
   require(message->geometry.connector.capacity() + message->geometry.acceptor.capacity() < message->geometry.size(),
       "rings within their region");
-  require(message->descriptors() == 1 || message->descriptors() == 3, "one or three descriptors");
+  const std::size_t descriptors = message->descriptors();
+  require(message->memory == memory_kind::wanted ? descriptors == 0 : descriptors == 1 || descriptors == 3,
+      "one or three descriptors, or none yet");
+  require(message->memory == memory_kind::slice || message->offset == 0, "an offset in what it is a part of");
+  require(message->offset % page_size == 0 && message->offset + message->geometry.size() >= message->offset
+          && message->offset + message->geometry.size() <= ~std::uint64_t{0} >> 1,
+      "a range that mmap takes");
   const auto again = decode(encode(*message), ec);
   require(again && !ec, "what was decoded can be sent");
-  require(again->geometry == message->geometry && again->doorbell == message->doorbell, "the same message");
+  require(again->geometry == message->geometry && again->doorbell == message->doorbell
+          && again->memory == message->memory && again->offset == message->offset,
+      "the same message");
   require(again->connector.size == message->connector.size && again->acceptor.size == message->acceptor.size
           && std::memcmp(again->connector.data, message->connector.data, message->connector.size) == 0
           && std::memcmp(again->acceptor.data, message->acceptor.data, message->acceptor.size) == 0,
@@ -58,7 +68,10 @@ void check_replies(const std::uint8_t* data, std::size_t size)
   if (size != 0)
     at_once.feed(data + 1, size - 1);
   require(parser.refused() == at_once.refused(), "the same however it comes");
-  require(!parser.refused() || parser.refused().category() == shm::error::get_category(), "a reason of ours");
+  const boost::system::error_code& reason = parser.refused();
+  require(!reason || reason.category() == shm::error::get_category()
+          || (reason != boost::asio::error::would_block && reason != boost::asio::error::interrupted),
+      "a reason that ends a connection");
 }
 
 } // namespace
