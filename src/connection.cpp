@@ -398,7 +398,9 @@ void connection::on_rendezvous(bool hang_up) noexcept
   if (n > 0)
   {
     replies_.feed(bytes, static_cast<std::size_t>(n));
-    if (replies_.refused() && !failure_)
+    if (replies_.refused() == boost::asio::error::connection_reset)
+      hang_up = torn_ = true;
+    else if (replies_.refused() && !failure_)
       failure_ = replies_.refused();
   }
   else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -413,7 +415,7 @@ void connection::latch_hang_up() noexcept
     return;
   hung_up_ = true;
   // As a TCP stack does for data that the application never read, or a connection that nobody accepted.
-  reset_ = writer_.unread() || (side_ == connection_side::connector && !memory_.attached());
+  reset_ = torn_ || writer_.unread() || (side_ == connection_side::connector && !memory_.attached());
 }
 
 void connection::look_for_hang_up(bool now) noexcept

@@ -158,6 +158,7 @@ private:
   reply_parser replies_;
   boost::system::error_code failure_;   // ends everything: corrupted, refused
   bool reset_ = false;                  // report connection_reset once
+  bool torn_ = false; // it was not the peer's program that ended the connection
   bool hung_up_ = false;
   bool receive_shut_down_ = false;
   bool send_shut_down_ = false;

@@ -44,6 +44,7 @@ bool may_be_told(int error_number) noexcept
   {
   case EACCES:
   case ECONNREFUSED:
+  case ECONNRESET:
   case EHOSTUNREACH:
   case ETIMEDOUT:
     return true;

@@ -72,7 +72,8 @@ std::optional<hello> decode(const hello_bytes& bytes, boost::system::error_code&
 inline constexpr unsigned char ring_byte = 0x01;
 
 // REFUSED: 'R', then the reason as 32 bit little endian: a value of error::basic_errors, or 0x10000 and one of a few
-// error numbers of Linux, which the partition daemon uses.
+// error numbers of Linux, which the partition daemon uses; of these, ECONNRESET says of a connection that the other
+// partition has died: what was published counts.
 inline constexpr std::size_t refused_size = 5;
 using refused_bytes = std::array<unsigned char, refused_size>;
 

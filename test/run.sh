@@ -13,7 +13,7 @@ Builds and tests the configurations named, or all of them. They run in this orde
   tsan     clang++, ThreadSanitizer; all tests but some of Beast
   clang    clang++, Release; the library, the public headers and the unit tests
   release  g++, Release; everything, with the public headers, the CMake package, the variants of a program's
-           build, the tables of doc/, the models and a selection of Boost's example programs
+           build, the tables of doc/, the models, two virtual machines and a selection of Boost's example programs
 A warning fails the build in each of them. The last lines printed are a summary by ctest:
 that of the first configuration that failed, otherwise that of the last one. The exit
 status is 0 only if all of them passed.
@@ -65,7 +65,7 @@ install_packages() {
   local packages=(g++ cmake ninja-build python3 libboost1.81-dev libboost-context1.81-dev
     libboost-program-options1.81-dev libboost-test1.81-dev libssl-dev liburing-dev) missing=() package
   if wants release; then
-    packages+=(libboost1.81-doc spin)
+    packages+=(libboost1.81-doc spin qemu-system-x86 busybox-static cpio)
   fi
   if wants asan || wants tsan || wants clang; then
     packages+=(clang libclang-rt-14-dev)

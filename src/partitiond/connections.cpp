@@ -212,7 +212,10 @@ void connections::on_link_down(std::uint32_t peer)
     if (which->application_ended)
       forget_if_over(which);
     else if (which->accepted)
+    {
+      detail::send_refused(which->socket.native_handle(), asio::error::connection_reset);
       ::shutdown(which->socket.native_handle(), SHUT_WR);
+    }
     else if (which->connector)
       refuse(which, asio::error::host_unreachable);
     else

@@ -28,7 +28,10 @@ using clock = std::chrono::steady_clock;
 using detail::descriptor;
 using detail::last_error;
 
-constexpr std::size_t most_vectors = 256;
+constexpr std::uint32_t most_vectors = 256;
+
+// Messages, before this partition turns to its own.
+constexpr std::size_t most_at_once = 1024;
 
 descriptor duplicate(const descriptor& from, error_code& ec)
 {
@@ -71,18 +74,19 @@ void ivshmem_client::shake_hands(clock::time_point until, error_code& ec)
   if (ec)
     return;
   id_ = static_cast<std::uint32_t>(id.value);
-  message memory = next(until, ec);
-  if (!ec && (memory.value != -1 || !memory.attached.valid()))
+  message given = next(until, ec);
+  if (!ec && (given.value != -1 || !given.attached.valid()))
     ec = error::protocol_error;
   if (!ec)
-    take_memory(std::move(memory.attached), ec);
+    take_memory(std::move(given.attached), ec);
   // The own eventfds come last, as many as the region says.
   std::uint32_t vectors = 0;
   if (!ec)
-    vectors = region::open({memory_.get(), 0, size_}, ec).geometry().vectors;
+    vectors = region::open(memory(), ec).geometry().vectors;
   if (!ec && (vectors == 0 || vectors > most_vectors))
     ec = error::protocol_error;
-  while (!ec && own_.size() < vectors)
+  vectors_ = vectors;
+  while (!ec && own_.size() < vectors_)
     take(next(until, ec), ec);
 }
 
@@ -91,7 +95,9 @@ ivshmem_client::message ivshmem_client::next(clock::time_point until, error_code
 {
   message result;
   ec.clear();
-  while (!receive(result, ec) && !ec)
+  if (clock::now() >= until) // there may be no end of what comes
+    ec = boost::asio::error::timed_out;
+  while (!ec && !receive(result, ec) && !ec)
   {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
     pollfd polled = {socket_.get(), POLLIN, 0};
@@ -132,7 +138,7 @@ bool ivshmem_client::receive(message& result, error_code& ec)
     ec = last_error();
   else if (n == 0)
     ec = boost::asio::error::connection_reset;
-  else if (header.msg_flags & MSG_CTRUNC)
+  else if (!ec && (header.msg_flags & MSG_CTRUNC))
     ec = error::no_descriptors;
   if (ec)
     return false;
@@ -147,19 +153,18 @@ bool ivshmem_client::receive(message& result, error_code& ec)
 
 void ivshmem_client::take_memory(descriptor memory, error_code& ec)
 {
-  struct stat status;
+  struct stat status{};
   if (::fstat(memory.get(), &status) != 0)
     ec = last_error();
   else if (!S_ISREG(status.st_mode) || status.st_size <= 0)
     ec = error::protocol_error;
-  else if ((::fcntl(memory.get(), F_GET_SEALS) & F_SEAL_SHRINK) == 0)
+  size_ = static_cast<std::uint64_t>(status.st_size);
+  memory_ = detail::memfd(std::move(memory));
+  if (!ec && !memory_.cannot_shrink())
     ec = error::unsealed_memory;
-  else
-    size_ = static_cast<std::uint64_t>(status.st_size);
-  memory_ = std::move(memory);
 }
 
-// A partition that has come, one vector at a time, or has gone.
+// A partition that has come, one vector at a time, or has gone. This one does not go.
 void ivshmem_client::take(message&& about, error_code& ec)
 {
   if (ec)
@@ -170,6 +175,11 @@ void ivshmem_client::take(message&& about, error_code& ec)
     return;
   }
   const auto who = static_cast<std::uint32_t>(about.value);
+  if (who == id_ && !about.attached.valid())
+  {
+    ec = error::protocol_error;
+    return;
+  }
   if (!about.attached.valid())
   {
     if (peers_.erase(who) != 0 && handle_)
@@ -177,7 +187,7 @@ void ivshmem_client::take(message&& about, error_code& ec)
     return;
   }
   std::vector<descriptor>& bells = who == id_ ? own_ : peers_[who];
-  if (bells.size() >= most_vectors || !detail::is_eventfd(about.attached.get()))
+  if (bells.size() >= vectors_ || !detail::is_eventfd(about.attached.get()))
   {
     ec = error::protocol_error;
     return;
@@ -191,7 +201,7 @@ void ivshmem_client::on_watched(error_code& ec)
 {
   ec.clear();
   message about;
-  while (!ec && receive(about, ec))
+  for (std::size_t i = 0; i != most_at_once && !ec && receive(about, ec); ++i)
     take(std::move(about), ec);
 }
 

@@ -4,6 +4,7 @@
 #define ASIO_SHM_SRC_PARTITIOND_IVSHMEM_CLIENT_HPP
 
 #include "attachment.hpp"
+#include "memfd.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -26,7 +27,7 @@ public:
       const std::string& path, std::chrono::milliseconds timeout, boost::system::error_code& ec);
 
   std::uint32_t id() const noexcept override { return id_; }
-  region_memory memory() const noexcept override { return {memory_.get(), 0, size_}; }
+  region_memory memory() const noexcept override { return {memory_.native_handle(), 0, size_}; }
   unsigned vectors() const noexcept override { return static_cast<unsigned>(own_.size()); }
   detail::descriptor listen(unsigned vector, boost::system::error_code& ec) override;
   detail::descriptor ringer(std::uint32_t peer, unsigned vector, boost::system::error_code& ec) override;
@@ -48,9 +49,10 @@ private:
   void take(message&& about, boost::system::error_code& ec);
 
   detail::descriptor socket_;
-  detail::descriptor memory_;
+  detail::memfd memory_;
   std::uint64_t size_ = 0;
   std::uint32_t id_ = 0;
+  std::uint32_t vectors_ = 0; // of each partition
   std::vector<detail::descriptor> own_;                          // by vector
   std::map<std::uint32_t, std::vector<detail::descriptor>> peers_; // likewise
   peer_handler handle_;

@@ -30,9 +30,6 @@ using detail::last_error;
 constexpr std::int64_t protocol_version = 0;
 constexpr std::int64_t memory_follows = -1;
 
-// A client that does not read is dropped when so many messages wait for it.
-constexpr std::size_t most_waiting = 64 * 1024;
-
 // While the kernel has too many descriptors in flight for this user.
 constexpr std::chrono::milliseconds retry_pause{10};
 
@@ -74,6 +71,21 @@ bool send_message(int socket, std::int64_t value, int attached)
   return n == static_cast<ssize_t>(sizeof(bytes));
 }
 
+// Whoever has the eventfd, or had it, can have changed that: the server would wait for them.
+void keep_non_blocking(int eventfd)
+{
+  ::fcntl(eventfd, F_SETFL, O_RDWR | O_NONBLOCK);
+}
+
+descriptor open_folder_of(const std::string& path, error_code& ec)
+{
+  const std::size_t slash = path.find_last_of('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  descriptor result(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ec = result.valid() ? error_code() : last_error();
+  return result;
+}
+
 } // namespace
 
 ivshmem_server::ivshmem_server(asio::io_context& context, const settings& wanted, error_code& ec)
@@ -94,6 +106,12 @@ ivshmem_server::~ivshmem_server()
 
 void ivshmem_server::make_region(error_code& ec)
 {
+  if (wanted_.size == 0 || (wanted_.size & (wanted_.size - 1)) != 0)
+  {
+    log(level::error, "the size of a device's memory has to be a power of two");
+    ec = asio::error::invalid_argument;
+    return;
+  }
   detail::memfd memory = detail::memfd::create(wanted_.size, ec);
   if (ec)
     return;
@@ -105,7 +123,8 @@ void ivshmem_server::make_region(error_code& ec)
   }
   catch (const boost::interprocess::interprocess_exception& e)
   {
-    ec = error_code(e.get_native_error(), boost::system::system_category());
+    const int native = e.get_native_error();
+    ec = error_code(native != 0 ? native : ENOMEM, boost::system::system_category());
     return;
   }
   create_header(mapping_.get_address(), wanted_.size, wanted_.partitions, wanted_.vectors, random_number(), ec);
@@ -126,7 +145,13 @@ void ivshmem_server::listen(error_code& ec)
   }
   std::memcpy(address.sun_path, wanted_.path.c_str(), wanted_.path.size() + 1);
   const auto* const name = reinterpret_cast<const sockaddr*>(&address);
-  acceptor_.open(asio::local::stream_protocol(), ec);
+  // Until this one listens, no other server may take its file for that of a dead one. Whoever may read the folder can
+  // hold this lock: that is then as if the name were taken.
+  const descriptor folder = open_folder_of(wanted_.path, ec);
+  if (!ec)
+    detail::try_lock(folder.get(), ec);
+  if (!ec)
+    acceptor_.open(asio::local::stream_protocol(), ec);
   // From the first moment on, for this user alone.
   if (!ec && ::fchmod(acceptor_.native_handle(), S_IRUSR | S_IWUSR) != 0)
     ec = last_error();
@@ -191,8 +216,17 @@ void ivshmem_server::join(socket&& from)
   }
   error_code ec;
   who->connection.native_non_blocking(true, ec);
-  for (std::uint32_t vector = 0; vector < wanted_.vectors && !ec; ++vector)
-    who->bells.push_back(std::make_shared<const descriptor>(detail::open_eventfd(ec)));
+  std::vector<shared_descriptor>& bells = bells_[who->id];
+  while (bells.size() < wanted_.vectors && !ec)
+    bells.push_back(std::make_shared<const descriptor>(detail::open_eventfd(ec)));
+  if (ec)
+    bells.clear(); // nobody has seen them
+  for (const shared_descriptor& bell : bells)
+  {
+    keep_non_blocking(bell->get());
+    detail::drain_eventfd(bell->get()); // what was meant for somebody who was here before
+  }
+  who->bells = bells;
   if (ec)
   {
     log(level::error, "partition " + std::to_string(who->id) + " cannot be served: " + ec.message());
@@ -215,6 +249,8 @@ void ivshmem_server::join(socket&& from)
 
 void ivshmem_server::announce(const client& about, const pointer& to)
 {
+  if (!to->knows.insert(about.id).second)
+    return;
   for (const shared_descriptor& bell : about.bells)
     say(to, about.id, bell);
 }
@@ -246,9 +282,6 @@ void ivshmem_server::leave(const pointer& who)
   who->connection.close(ignored);
   who->retry.cancel();
   log(level::info, "number " + std::to_string(who->id) + " has left the server");
-  const std::map<std::uint32_t, pointer> others = clients_; // one of them may have to leave as well
-  for (const auto& other : others)
-    say(other.second, who->id);
   set_present(who->id, 0);
 }
 
@@ -258,19 +291,16 @@ void ivshmem_server::set_present(std::uint32_t id, std::uint64_t since)
   header.present[id].store(since, std::memory_order_release);
   for (const auto& other : clients_)
     if (other.first != id && !other.second->bells.empty())
+    {
+      keep_non_blocking(other.second->bells.front()->get());
       detail::ring_eventfd(other.second->bells.front()->get());
+    }
 }
 
 void ivshmem_server::say(const pointer& to, std::int64_t value, shared_descriptor attached)
 {
   if (to->gone)
     return;
-  if (to->waiting.size() >= most_waiting)
-  {
-    log(level::warning, "number " + std::to_string(to->id) + " does not read what the server says");
-    asio::post(context_, [this, to] { leave(to); });
-    return;
-  }
   to->waiting.push_back({value, std::move(attached)});
   if (!to->writing)
     write(to);

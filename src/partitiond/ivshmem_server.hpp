@@ -16,6 +16,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,10 @@ namespace partitiond {
 ///   <peer> (+ eventfd) for each of the others, as often as there are vectors
 ///   <id> (+ eventfd)   the same of its own
 ///
-/// To the others: <id> (+ eventfd) for each vector, and <id> without one when it is gone. Clients say nothing.
+/// To the others: <id> (+ eventfd) for each vector, unless they have been told before: the eventfds belong to the
+/// number, whoever has it. Nobody is told that a number is gone (<id> without an eventfd): QEMU 7.2 frees what it knows
+/// of it, and writes there when the number comes back. The region's header says who is there, and each daemon is rung
+/// when that changes. Clients say nothing.
 ///
 /// Lives in one thread, that of the context; its constructor and destructor are called while that does not run.
 class ivshmem_server
@@ -48,8 +52,8 @@ public:
     std::uint32_t vectors = 0;
   };
 
-  /// @param ec address_in_use if another server listens there; invalid_argument if the region would be too small; the
-  /// system's error.
+  /// @param ec address_in_use if another server listens there; invalid_argument if the region would be too small, or
+  /// its size is not a power of two, as QEMU wants it; the system's error.
   ivshmem_server(boost::asio::io_context& context, const settings& wanted, boost::system::error_code& ec);
 
   /// Removes the socket's file, and hangs up.
@@ -76,7 +80,8 @@ private:
     socket connection;
     boost::asio::steady_timer retry;
     std::vector<shared_descriptor> bells;
-    std::deque<message> waiting;
+    std::deque<message> waiting; // no more than the eventfds of all numbers
+    std::set<std::uint32_t> knows;
     bool writing = false;
     bool gone = false;
   };
@@ -99,6 +104,7 @@ private:
   boost::interprocess::mapped_region mapping_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   bool bound_ = false;
+  std::map<std::uint32_t, std::vector<shared_descriptor>> bells_; // by number, for whoever has it
   std::map<std::uint32_t, pointer> clients_;
 };
 

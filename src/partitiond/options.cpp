@@ -47,7 +47,7 @@ po::options_description description()
       "use a shared file; without interrupts, by looking at it");
   add("id", po::value<std::uint32_t>()->value_name("N"), "the number of this partition in the file");
   add("create", po::bool_switch(), "make the region in the file");
-  add("size", po::value<std::string>()->value_name("BYTES"), "of the region; K, M and G multiply (64M)");
+  add("size", po::value<std::string>()->value_name("BYTES"), "of the region; K, M and G multiply; with serve a power of two (64M)");
   add("partitions", po::value<std::uint32_t>()->value_name("N"), "how many there is room for, 2 to 64 (16)");
   add("vectors", po::value<std::uint32_t>()->value_name("N"), "doorbells of each partition, 1 to 256 (8)");
   add("name", po::value<std::string>()->value_name("NAME"), "of this partition, for resolvers (partition-<id>)");

@@ -148,9 +148,11 @@ void pci_device::give_to_vfio(error_code& ec) const
   }
   if (!ec)
     write_to(sysfs_ + "/bus/pci/drivers_probe", address_, ec);
-  if (!ec && driver() != vfio_driver) // the kernel's log says why
+  if (!ec && driver() != vfio_driver)
     ec = errc::make_error_code(errc::no_such_device);
-  if (ec)
+  if (ec == errc::no_such_device && name_behind(file("iommu_group")).empty())
+    iommu_group(ec); // the driver refuses the device
+  else if (ec)
     log(level::error, address_ + " cannot be bound to vfio-pci; by root: echo vfio-pci > " + file("driver_override")
             + "; echo " + address_ + " > " + sysfs_ + "/bus/pci/drivers_probe");
 }

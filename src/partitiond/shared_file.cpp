@@ -8,11 +8,13 @@
 #include <boost/asio/error.hpp>
 
 #include <fcntl.h>
+#include <fstream>
 #include <linux/fs.h>
 #include <random>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace shm {
@@ -22,7 +24,16 @@ namespace {
 using boost::system::error_code;
 using detail::last_error;
 
-// A device with memory says how much in one of two ways.
+// Of a character device with memory (DAX).
+std::uint64_t size_by_sysfs(dev_t device)
+{
+  std::ifstream file("/sys/dev/char/" + std::to_string(major(device)) + ":" + std::to_string(minor(device)) + "/size");
+  std::uint64_t size = 0;
+  file >> size;
+  return size;
+}
+
+// Each kind says it in its own way.
 std::uint64_t size_of(int fd, error_code& ec)
 {
   struct stat status;
@@ -31,6 +42,8 @@ std::uint64_t size_of(int fd, error_code& ec)
     ec = last_error();
   else if (S_ISREG(status.st_mode))
     size = static_cast<std::uint64_t>(status.st_size);
+  else if (S_ISCHR(status.st_mode))
+    size = size_by_sysfs(status.st_rdev);
   else if (S_ISBLK(status.st_mode) && ::ioctl(fd, BLKGETSIZE64, &size) != 0)
     ec = last_error();
   if (!ec && size == 0)
@@ -40,6 +53,12 @@ std::uint64_t size_of(int fd, error_code& ec)
 
 void make_region(int fd, std::uint64_t size, std::uint32_t partitions, error_code& ec)
 {
+  std::random_device random;
+  const std::uint64_t id = std::uint64_t{random()} << 32 | random();
+  region_header wanted{};
+  create_header(&wanted, size, partitions, 0, id, ec); // before anything is lost
+  if (ec)
+    return;
   void* const base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED)
   {
@@ -48,12 +67,9 @@ void make_region(int fd, std::uint64_t size, std::uint32_t partitions, error_cod
   }
   // All headers: whoever is still there from before finds another region.
   std::memset(base, 0, header_size);
-  for (std::uint32_t i = 0; i != partitions && header_size + (i + 1) * (size - header_size) / partitions <= size; ++i)
-    std::memset(static_cast<unsigned char*>(base) + header_size
-            + i * ((size - header_size) / partitions / page_size * page_size),
-        0, page_size);
-  std::random_device random;
-  create_header(base, size, partitions, 0, std::uint64_t{random()} << 32 | random(), ec);
+  for (std::uint32_t i = 0; i != partitions; ++i)
+    std::memset(static_cast<unsigned char*>(base) + header_size + i * wanted.area_size, 0, page_size);
+  create_header(base, size, partitions, 0, id, ec);
   ::munmap(base, size);
 }
 

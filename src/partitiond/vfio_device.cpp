@@ -5,7 +5,7 @@
 #include "doorbell.hpp"
 #include "log.hpp"
 #include "pci_device.hpp"
-#include "region_layout.hpp"
+#include "region.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -86,6 +86,8 @@ std::unique_ptr<vfio_device> vfio_device::open(const std::string& address, error
     result->open_device(found.address(), ec);
   if (!ec)
     result->open_memory(found.file("resource2"), ec);
+  if (!ec)
+    result->count_vectors(ec);
   return ec ? nullptr : std::move(result);
 }
 
@@ -237,6 +239,17 @@ void vfio_device::open_memory(const std::string& file, error_code& ec)
   memory_ = {device_.get(), by_vfio.offset, by_vfio.size};
   log(level::warning, file + " cannot be used: " + why.message()
           + ". Applications get the memory by VFIO: when this has ended, they keep the device as long as they run");
+}
+
+// The device may have more than the server has eventfds for: nobody could ring these.
+void vfio_device::count_vectors(error_code& ec)
+{
+  const std::uint32_t served = region::open(memory_, ec).geometry().vectors;
+  if (ec || served >= vectors_)
+    return;
+  log(level::warning, "the device has " + std::to_string(vectors_) + " vectors, of which the server serves "
+          + std::to_string(served));
+  vectors_ = served;
 }
 
 vfio_device::part vfio_device::find_part(std::uint32_t index, error_code& ec) const

@@ -22,7 +22,8 @@ class vfio_device : public attachment
 public:
   /// Binds the device to vfio-pci if that is necessary, and takes it. What has to be done about a failure is logged.
   /// @param address As for pci_device::find(). @param ec As for pci_device; device_or_resource_busy if another process
-  /// has the device; not_supported if it has no interrupts (ivshmem-plain); the system's error, as permission_denied.
+  /// has the device; not_supported if it has no interrupts (ivshmem-plain); as for region::open(); the system's
+  /// error, as permission_denied.
   static std::unique_ptr<vfio_device> open(const std::string& address, boost::system::error_code& ec);
 
   std::uint32_t id() const noexcept override { return id_; }
@@ -65,6 +66,7 @@ private:
   void read_id(boost::system::error_code& ec);
   void be_bus_master(boost::system::error_code& ec);
   void enable_vectors(boost::system::error_code& ec);
+  void count_vectors(boost::system::error_code& ec);
   void watch_for_removal(boost::system::error_code& ec);
   part find_part(std::uint32_t index, boost::system::error_code& ec) const;
   void set_trigger(std::uint32_t index, std::uint32_t first, const int* eventfds, std::uint32_t count,
