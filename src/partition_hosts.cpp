@@ -4,7 +4,7 @@
 
 #include "rendezvous.hpp"
 
-#include <shm/detail/resolver_query.hpp>
+#include <shm/detail/partition_address.hpp>
 
 #include <array>
 #include <fcntl.h>

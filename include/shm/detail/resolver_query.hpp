@@ -3,6 +3,7 @@
 #ifndef ASIO_SHM_DETAIL_RESOLVER_QUERY_HPP
 #define ASIO_SHM_DETAIL_RESOLVER_QUERY_HPP
 
+#include <shm/detail/partition_address.hpp>
 #include <shm/stream_protocol.hpp>
 
 #include <boost/asio/detail/socket_types.hpp>
@@ -13,9 +14,6 @@
 
 namespace shm {
 namespace detail {
-
-/// The address of the partition of that name, as the partition daemon has it; empty without one. Reads a file.
-std::string partition_address(const std::string& name);
 
 /// A host name and what the system is to be asked for in its place.
 /**
