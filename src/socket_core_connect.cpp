@@ -102,6 +102,8 @@ void socket_core::send_request(const socket_address& address, error_code& ec)
   message.acceptor = destination_of(address);
   state_->answer = std::make_unique<hello_receiver>();
   send_hello(state_->socket.get(), encode(message), nullptr, 0, ec);
+  if (ec == asio_error::connection_refused)
+    ec.clear(); // the daemon did not wait for what it refuses: its answer tells why
   if (ec)
     state_->answer.reset();
   else

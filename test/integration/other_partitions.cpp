@@ -152,6 +152,13 @@ BOOST_AUTO_TEST_CASE(refusals_are_reported)
   BOOST_TEST(connect_error(there(1)) == shm::error::protocol_error);
 }
 
+BOOST_AUTO_TEST_CASE(a_daemon_may_refuse_before_it_has_read)
+{
+  fake_partition_daemon daemon(hosts, [](int client) { send_refused(client, error::access_denied); });
+  for (int i = 0; i != 500; ++i) // now and then it is gone before anything was sent
+    BOOST_TEST_REQUIRE(connect_error(there(1)) == error::access_denied);
+}
+
 BOOST_AUTO_TEST_CASE(a_daemon_that_is_gone_or_goes)
 {
   {

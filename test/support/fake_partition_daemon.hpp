@@ -90,7 +90,13 @@ public:
   /// Called in a thread for each request; what it returns is kept open until the daemon ends.
   using answer = std::function<void(int client, const detail::hello& wanted)>;
 
-  fake_partition_daemon(const std::string& hosts, answer how) : answer_(std::move(how))
+  fake_partition_daemon(const std::string& hosts, answer how)
+    : fake_partition_daemon(hosts, [how = std::move(how)](int client) { read_and_answer(client, how); })
+  {
+  }
+
+  /// With what is done with a client before anything was read of it.
+  fake_partition_daemon(const std::string& hosts, std::function<void(int client)> how) : serve_(std::move(how))
   {
     const std::string directory = std::string(std::getenv("ASIO_SHM_DIR")) + "/partition";
     std::filesystem::create_directory(directory);
@@ -164,13 +170,13 @@ private:
         break;
       detail::descriptor client(::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (client.valid())
-        clients.emplace_back([this, client = std::move(client)] { serve(client.get()); });
+        clients.emplace_back([this, client = std::move(client)] { serve_(client.get()); });
     }
     for (std::thread& client : clients)
       client.join();
   }
 
-  void serve(int client)
+  static void read_and_answer(int client, const answer& how)
   {
     detail::hello_receiver receiver;
     boost::system::error_code ec;
@@ -181,10 +187,10 @@ private:
     }
     const std::optional<detail::hello> wanted = detail::decode(receiver.bytes(), ec);
     fake_daemon_needs(wanted.has_value() && wanted->memory == detail::memory_kind::wanted, "a HELLO that wants memory");
-    answer_(client, *wanted);
+    how(client, *wanted);
   }
 
-  answer answer_;
+  std::function<void(int client)> serve_;
   std::string path_;
   detail::descriptor listening_;
   detail::descriptor stop_;
