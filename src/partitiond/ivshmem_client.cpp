@@ -3,7 +3,6 @@
 #include "ivshmem_client.hpp"
 
 #include "doorbell.hpp"
-#include "message_bytes.hpp"
 #include "region.hpp"
 #include "rendezvous.hpp"
 
@@ -64,18 +63,19 @@ std::unique_ptr<ivshmem_client> ivshmem_client::connect(
 
 void ivshmem_client::shake_hands(clock::time_point until, error_code& ec)
 {
-  if (const message version = next(until, ec); !ec && version.value != 0)
+  if (const ivshmem_message version = next(until, ec);
+      !ec && version.value != ivshmem_message::protocol_version)
     ec = error::version_mismatch;
   if (ec)
     return;
-  const message id = next(until, ec);
+  const ivshmem_message id = next(until, ec);
   if (!ec && (id.value < 0 || id.value >= max_partitions || id.attached.valid()))
     ec = error::protocol_error;
   if (ec)
     return;
   id_ = static_cast<std::uint32_t>(id.value);
-  message given = next(until, ec);
-  if (!ec && (given.value != -1 || !given.attached.valid()))
+  ivshmem_message given = next(until, ec);
+  if (!ec && (given.value != ivshmem_message::memory_follows || !given.attached.valid()))
     ec = error::protocol_error;
   if (!ec)
     take_memory(std::move(given.attached), ec);
@@ -91,13 +91,13 @@ void ivshmem_client::shake_hands(clock::time_point until, error_code& ec)
 }
 
 // Waits for a whole message.
-ivshmem_client::message ivshmem_client::next(clock::time_point until, error_code& ec)
+ivshmem_message ivshmem_client::next(clock::time_point until, error_code& ec)
 {
-  message result;
+  ivshmem_message result;
   ec.clear();
   if (clock::now() >= until) // there may be no end of what comes
     ec = boost::asio::error::timed_out;
-  while (!ec && !receive(result, ec) && !ec)
+  while (!ec && !receiver_.receive(socket_.get(), result, ec) && !ec)
   {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
     pollfd polled = {socket_.get(), POLLIN, 0};
@@ -105,50 +105,6 @@ ivshmem_client::message ivshmem_client::next(clock::time_point until, error_code
       ec = boost::asio::error::timed_out;
   }
   return result;
-}
-
-// Takes what is there. @returns whether it is a whole message.
-bool ivshmem_client::receive(message& result, error_code& ec)
-{
-  iovec part = {bytes_ + have_, sizeof(bytes_) - have_};
-  alignas(cmsghdr) unsigned char control[CMSG_SPACE(2 * sizeof(int))] = {};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof(control);
-  ssize_t n;
-  do
-    n = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (n < 0 && errno == EINTR);
-  if (n < 0 && errno == EAGAIN)
-    return false;
-  for (cmsghdr* i = n > 0 ? CMSG_FIRSTHDR(&header) : nullptr; i; i = CMSG_NXTHDR(&header, i))
-    for (std::size_t at = 0; i->cmsg_level == SOL_SOCKET && i->cmsg_type == SCM_RIGHTS
-         && at + sizeof(int) <= i->cmsg_len - CMSG_LEN(0);
-         at += sizeof(int))
-    {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(i) + at, sizeof(int));
-      if (attached_.valid())
-        ec = error::protocol_error;
-      attached_.reset(fd);
-    }
-  if (n < 0)
-    ec = last_error();
-  else if (n == 0)
-    ec = boost::asio::error::connection_reset;
-  else if (!ec && (header.msg_flags & MSG_CTRUNC))
-    ec = error::no_descriptors;
-  if (ec)
-    return false;
-  have_ += static_cast<std::size_t>(n);
-  if (have_ < sizeof(bytes_))
-    return false;
-  have_ = 0;
-  result.value = static_cast<std::int64_t>(detail::get<std::uint64_t>(bytes_));
-  result.attached = std::exchange(attached_, descriptor());
-  return true;
 }
 
 void ivshmem_client::take_memory(descriptor memory, error_code& ec)
@@ -165,7 +121,7 @@ void ivshmem_client::take_memory(descriptor memory, error_code& ec)
 }
 
 // A partition that has come, one vector at a time, or has gone. This one does not go.
-void ivshmem_client::take(message&& about, error_code& ec)
+void ivshmem_client::take(ivshmem_message&& about, error_code& ec)
 {
   if (ec)
     return;
@@ -200,8 +156,8 @@ void ivshmem_client::take(message&& about, error_code& ec)
 void ivshmem_client::on_watched(error_code& ec)
 {
   ec.clear();
-  message about;
-  for (std::size_t i = 0; i != most_at_once && !ec && receive(about, ec); ++i)
+  ivshmem_message about;
+  for (std::size_t i = 0; i != most_at_once && !ec && receiver_.receive(socket_.get(), about, ec); ++i)
     take(std::move(about), ec);
 }
 

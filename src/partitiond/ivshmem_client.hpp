@@ -4,6 +4,7 @@
 #define ASIO_SHM_SRC_PARTITIOND_IVSHMEM_CLIENT_HPP
 
 #include "attachment.hpp"
+#include "ivshmem_message.hpp"
 #include "memfd.hpp"
 
 #include <chrono>
@@ -16,7 +17,7 @@
 namespace shm {
 namespace partitiond {
 
-/// Speaks the protocol of ivshmem_server.hpp. The eventfds of all partitions are open here, so ringing one takes no
+/// Hears what ivshmem_message.hpp describes. The eventfds of all partitions are open here, so ringing one takes no
 /// detour. The server is trusted as far as the memory goes, which cannot shrink; what it says is checked.
 class ivshmem_client : public attachment
 {
@@ -36,31 +37,20 @@ public:
   void set_peer_handler(peer_handler handle) override { handle_ = std::move(handle); }
 
 private:
-  struct message
-  {
-    std::int64_t value = 0;
-    detail::descriptor attached;
-  };
-
   void shake_hands(std::chrono::steady_clock::time_point until, boost::system::error_code& ec);
-  message next(std::chrono::steady_clock::time_point until, boost::system::error_code& ec);
-  bool receive(message& result, boost::system::error_code& ec);
+  ivshmem_message next(std::chrono::steady_clock::time_point until, boost::system::error_code& ec);
   void take_memory(detail::descriptor memory, boost::system::error_code& ec);
-  void take(message&& about, boost::system::error_code& ec);
+  void take(ivshmem_message&& about, boost::system::error_code& ec);
 
   detail::descriptor socket_;
+  ivshmem_receiver receiver_;
   detail::memfd memory_;
   std::uint64_t size_ = 0;
   std::uint32_t id_ = 0;
-  std::uint32_t vectors_ = 0; // of each partition
-  std::vector<detail::descriptor> own_;                          // by vector
+  std::uint32_t vectors_ = 0;                                      // of each partition
+  std::vector<detail::descriptor> own_;                            // by vector
   std::map<std::uint32_t, std::vector<detail::descriptor>> peers_; // likewise
   peer_handler handle_;
-
-  // A message whose bytes have not all come.
-  unsigned char bytes_[8] = {};
-  std::size_t have_ = 0;
-  detail::descriptor attached_;
 };
 
 } // namespace partitiond

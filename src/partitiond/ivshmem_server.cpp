@@ -4,6 +4,7 @@
 
 #include "doorbell.hpp"
 #include "file_lock.hpp"
+#include "ivshmem_message.hpp"
 #include "log.hpp"
 
 #include <boost/asio/error.hpp>
@@ -27,9 +28,6 @@ using boost::system::error_code;
 using detail::descriptor;
 using detail::last_error;
 
-constexpr std::int64_t protocol_version = 0;
-constexpr std::int64_t memory_follows = -1;
-
 // While the kernel has too many descriptors in flight for this user.
 constexpr std::chrono::milliseconds retry_pause{10};
 
@@ -38,37 +36,6 @@ std::uint64_t random_number()
   std::random_device random;
   const std::uint64_t result = std::uint64_t{random()} << 32 | random();
   return result != 0 ? result : 1;
-}
-
-std::uint64_t little_endian(std::int64_t value) noexcept
-{
-  return static_cast<std::uint64_t>(value); // as this machine is, like all that have ivshmem devices
-}
-
-// One message, with its descriptor. @returns whether it was sent; else errno says why not.
-bool send_message(int socket, std::int64_t value, int attached)
-{
-  const std::uint64_t bytes = little_endian(value);
-  iovec part = {const_cast<std::uint64_t*>(&bytes), sizeof(bytes)};
-  alignas(cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (attached >= 0)
-  {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &attached, sizeof(int));
-  }
-  ssize_t n;
-  do
-    n = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
-  return n == static_cast<ssize_t>(sizeof(bytes));
 }
 
 // Whoever has the eventfd, or had it, can have changed that: the server would wait for them.
@@ -232,9 +199,9 @@ void ivshmem_server::join(socket&& from)
     log(level::error, "partition " + std::to_string(who->id) + " cannot be served: " + ec.message());
     return;
   }
-  say(who, protocol_version);
+  say(who, ivshmem_message::protocol_version);
   say(who, who->id);
-  say(who, memory_follows, memory_);
+  say(who, ivshmem_message::memory_follows, memory_);
   for (const auto& other : clients_)
   {
     announce(*other.second, who);
@@ -318,7 +285,7 @@ void ivshmem_server::write(const pointer& to)
   for (; !to->waiting.empty(); to->waiting.pop_front())
   {
     const message& next = to->waiting.front();
-    if (send_message(to->connection.native_handle(), next.value, next.attached ? next.attached->get() : -1))
+    if (send_ivshmem_message(to->connection.native_handle(), next.value, next.attached ? next.attached->get() : -1))
       continue;
     if (errno == EAGAIN)
     {

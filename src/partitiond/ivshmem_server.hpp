@@ -26,19 +26,10 @@ namespace partitiond {
 /// Makes the region, gives out numbers and eventfds, and tells everybody who comes and goes. After that nothing passes
 /// through it: when it ends, those who are there can go on without it.
 ///
-/// The protocol is that of QEMU's docs/specs/ivshmem-spec, version 0: messages of 8 bytes, little endian, most of them
-/// with a descriptor. To a newcomer:
-///
-///   0                  version
-///   <id>               its number
-///   -1 (+ descriptor)  the memory
-///   <peer> (+ eventfd) for each of the others, as often as there are vectors
-///   <id> (+ eventfd)   the same of its own
-///
-/// To the others: <id> (+ eventfd) for each vector, unless they have been told before: the eventfds belong to the
-/// number, whoever has it. Nobody is told that a number is gone (<id> without an eventfd): QEMU 7.2 frees what it knows
-/// of it, and writes there when the number comes back. The region's header says who is there, and each daemon is rung
-/// when that changes. Clients say nothing.
+/// To a newcomer it says what is in ivshmem_message.hpp. To the others: <id> (+ eventfd) for each vector, unless they
+/// have been told before: the eventfds belong to the number, whoever has it. Nobody is told that a number is gone (<id>
+/// without an eventfd): QEMU 7.2 frees what it knows of it, and writes there when the number comes back. The region's
+/// header says who is there, and each daemon is rung when that changes. Clients say nothing.
 ///
 /// Lives in one thread, that of the context; its constructor and destructor are called while that does not run.
 class ivshmem_server

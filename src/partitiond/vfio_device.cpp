@@ -64,11 +64,6 @@ bool can_be_mapped(const region_memory& memory) noexcept
   return page != MAP_FAILED && ::munmap(page, page_size) == 0;
 }
 
-void say(const std::string& what, const error_code& ec)
-{
-  log(level::error, what + ": " + ec.message());
-}
-
 } // namespace
 
 std::unique_ptr<vfio_device> vfio_device::open(const std::string& address, error_code& ec)
@@ -81,7 +76,7 @@ std::unique_ptr<vfio_device> vfio_device::open(const std::string& address, error
     group = found.iommu_group(ec);
   auto result = std::make_unique<vfio_device>();
   if (!ec)
-    result->open_group(group, ec);
+    result->group_ = vfio_group::open(group, ec);
   if (!ec)
     result->open_device(found.address(), ec);
   if (!ec)
@@ -91,66 +86,9 @@ std::unique_ptr<vfio_device> vfio_device::open(const std::string& address, error
   return ec ? nullptr : std::move(result);
 }
 
-void vfio_device::open_group(const std::string& number, error_code& ec)
-{
-  const std::string way = "/dev/vfio/vfio";
-  container_.reset(::open(way.c_str(), O_RDWR | O_CLOEXEC));
-  if (!container_.valid())
-  {
-    ec = last_error();
-    say(way + " cannot be opened", ec);
-    return;
-  }
-  unsigned long kind = VFIO_TYPE1v2_IOMMU;
-  std::string path = "/dev/vfio/" + number;
-  group_.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!group_.valid() && errno == ENOENT)
-  {
-    // Without an IOMMU.
-    kind = VFIO_NOIOMMU_IOMMU;
-    group_.reset(::open(("/dev/vfio/noiommu-" + number).c_str(), O_RDWR | O_CLOEXEC));
-  }
-  if (!group_.valid())
-  {
-    ec = last_error();
-    if (ec == errc::device_or_resource_busy)
-      say(path + " is in use by another process", ec);
-    else
-      say(path + " cannot be opened: is it the user's that this runs as?", ec);
-    return;
-  }
-  vfio_group_status status{};
-  status.argsz = sizeof(status);
-  if (::ioctl(group_.get(), VFIO_GROUP_GET_STATUS, &status) != 0)
-    ec = last_error();
-  else if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0)
-  {
-    ec = errc::make_error_code(errc::operation_not_permitted);
-    log(level::error, "the IOMMU cannot keep the device apart from others, which have drivers: see /sys/kernel/"
-                      "iommu_groups/" + number + "/devices");
-    return;
-  }
-  const int container = container_.get();
-  if (!ec && ::ioctl(group_.get(), VFIO_GROUP_SET_CONTAINER, &container) != 0)
-    ec = last_error();
-  if (!ec && ::ioctl(container, VFIO_SET_IOMMU, kind) != 0)
-    ec = last_error();
-  if (ec == errc::operation_not_permitted)
-    say("the IOMMU cannot be used; it has to remap interrupts (QEMU: -machine kernel-irqchip=split, -device"
-        " intel-iommu,intremap=on)",
-        ec);
-  else if (ec)
-    say(path + " cannot be used", ec);
-}
-
 void vfio_device::open_device(const std::string& address, error_code& ec)
 {
-  ec.clear();
-  device_.reset(::ioctl(group_.get(), VFIO_GROUP_GET_DEVICE_FD, address.c_str()));
-  if (device_.valid())
-    ::fcntl(device_.get(), F_SETFD, FD_CLOEXEC);
-  else
-    ec = last_error();
+  device_ = group_.device(address, ec);
   watched_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!ec && !watched_.valid())
     ec = last_error();
@@ -165,7 +103,7 @@ void vfio_device::open_device(const std::string& address, error_code& ec)
   if (!ec)
     watch_for_removal(ec);
   if (ec)
-    say(address + " cannot be used", ec);
+    log(level::error, address + " cannot be used: " + ec.message());
 }
 
 // All of them, though nobody listens yet: how many there are cannot be changed later.

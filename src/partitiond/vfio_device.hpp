@@ -4,6 +4,7 @@
 #define ASIO_SHM_SRC_PARTITIOND_VFIO_DEVICE_HPP
 
 #include "attachment.hpp"
+#include "vfio_group.hpp"
 
 #include <cstdint>
 #include <map>
@@ -47,9 +48,7 @@ private:
     std::uint64_t size = 0;
   };
 
-  // The group holds the device, and the container the group.
-  detail::descriptor container_;
-  detail::descriptor group_;
+  vfio_group group_; // before the device
   detail::descriptor device_;
   detail::descriptor resource_;
   detail::descriptor watched_; // of epoll(7)
@@ -60,7 +59,6 @@ private:
   unsigned vectors_ = 0;
   std::map<std::uint32_t, detail::descriptor> ringers_; // by what to write into the register
 
-  void open_group(const std::string& number, boost::system::error_code& ec);
   void open_device(const std::string& address, boost::system::error_code& ec);
   void open_memory(const std::string& file, boost::system::error_code& ec);
   void read_id(boost::system::error_code& ec);
