@@ -9,6 +9,7 @@
 #include <array>
 #include <fcntl.h>
 #include <sstream>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -109,7 +110,7 @@ const partition_host* partition_hosts::find(const ip_name& address) const noexce
 
 const partition_host* partition_hosts::find(const std::string& name) const noexcept
 {
-  return find_if(hosts, [&](const partition_host& host) { return host.name == name; });
+  return find_if(hosts, [&](const partition_host& host) { return ::strcasecmp(host.name.c_str(), name.c_str()) == 0; });
 }
 
 const partition_host* partition_hosts::self() const noexcept

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <strings.h>
 #include <unistd.h>
 
 namespace shm {
@@ -34,6 +35,29 @@ std::string read_name(const partition_identity& identity)
   return std::string(identity.name, std::min<std::size_t>(identity.name_size, sizeof(identity.name)));
 }
 
+// As for names of hosts, letters of either case are the same.
+bool same_name(const std::string& a, const std::string& b) noexcept
+{
+  return ::strcasecmp(a.c_str(), b.c_str()) == 0;
+}
+
+// The machine's own name is that of its own partition, if any.
+bool is_this_host(const std::string& name)
+{
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  const std::string full(host);
+  return same_name(name, full.substr(0, full.find('.')));
+}
+
+// As a name would be looked up before it is read as an address.
+bool is_number(const std::string& name) noexcept
+{
+  in_addr ignored;
+  return ::inet_aton(name.c_str(), &ignored) == 1 // hexadecimal, too
+      || std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 } // namespace
 
 bool is_fit(const ip_name& address) noexcept
@@ -51,20 +75,10 @@ bool is_fit(const ip_name& address) noexcept
 // One label: a partition cannot take the place of a host of the network.
 bool is_fit(const std::string& name) noexcept
 {
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const auto fit = [is_digit](char c)
-  { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '_'; };
-  return !name.empty() && name.size() <= sizeof(partition_identity::name) && name[0] != '-' && name != "localhost" &&
-         std::all_of(name.begin(), name.end(), fit) && !std::all_of(name.begin(), name.end(), is_digit);
-}
-
-// The machine's own name is that of its own partition, if any.
-static bool is_this_host(const std::string& name)
-{
-  char host[256] = "";
-  ::gethostname(host, sizeof(host) - 1);
-  const std::string full(host);
-  return name == full.substr(0, full.find('.'));
+  const auto fit = [](char c)
+  { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
+  return !name.empty() && name.size() <= sizeof(partition_identity::name) && name[0] != '-' &&
+         !same_name(name, "localhost") && std::all_of(name.begin(), name.end(), fit) && !is_number(name);
 }
 
 std::string to_string(const ip_name& address)
@@ -117,7 +131,7 @@ const known_partition& known_partitions::add(std::uint32_t id, const partition_i
   for (const auto& other : all_)
     if (other.first != id)
     {
-      name_taken = name_taken || other.second.name == added.name;
+      name_taken = name_taken || same_name(other.second.name, added.name);
       address_taken = address_taken || same_address(other.second.address, added.address);
     }
   if (name_taken || !is_fit(added.name) || is_this_host(added.name))

@@ -29,8 +29,8 @@ bool parse_address(const std::string& text, detail::ip_name& result);
 /// Whether an address can be a partition's: it does not mean something else on every machine, as loopback does.
 bool is_fit(const detail::ip_name& address) noexcept;
 
-/// Whether a name can be a partition's: up to 64 letters, digits, '-', '_', not digits alone, the first one no '-'; and
-/// not "localhost".
+/// Whether a name can be a partition's: up to 64 letters, digits, '-', '_', not a number, the first one no '-'; and not
+/// "localhost" (in either case).
 bool is_fit(const std::string& name) noexcept;
 
 /// The address of a partition that was not given one: of 198.18.0.0/15, which is never an address of the internet.

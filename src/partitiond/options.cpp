@@ -144,7 +144,7 @@ options interpret(const po::variables_map& given)
   result.dead_after = std::chrono::milliseconds(number(given, "dead-after", 500, 3600'000, 3000));
   result.name = text(given, "name");
   if (given.count("name") && !is_fit(result.name))
-    wrong("--name: up to 64 letters, digits, '-', '_', and not digits alone");
+    wrong("--name: up to 64 letters, digits, '-', '_', and not a number");
   result.address = text(given, "address");
   detail::ip_name address;
   if (given.count("address") && !(parse_address(result.address, address) && is_fit(address)))

@@ -99,6 +99,7 @@ BOOST_AUTO_TEST_CASE(names_are_resolved)
   BOOST_TEST(found.begin()->endpoint() == there(4711));
   BOOST_TEST(found.begin()->host_name() == "there");
   BOOST_TEST(resolver.resolve(tcp::v4(), "there", "http").begin()->endpoint() == there(80));
+  BOOST_TEST(resolver.resolve("THERE", "80").begin()->endpoint() == there(80)); // as names of hosts
   BOOST_TEST(resolver.resolve("there6", "1").begin()->endpoint().address().to_string() == "fd00::7:2");
   completion done;
   tcp::resolver::results_type later;

@@ -51,6 +51,9 @@ BOOST_AUTO_TEST_CASE(nobody_takes_an_address_or_a_name_that_somebody_has)
   BOOST_TEST(known.get(0)->address.is_wildcard());
   BOOST_TEST(!known.find(address("10.0.0.1")));
   BOOST_TEST(known.hosts() == "10.0.0.1 one 1 self\n");
+  known.add(0, identity("10.0.0.7", "One"));
+  BOOST_TEST(known.get(0)->name == "partition-0");
+  BOOST_TEST(known.hosts() == "10.0.0.7 partition-0 0\n10.0.0.1 one 1 self\n");
 }
 
 BOOST_AUTO_TEST_CASE(one_partition_may_say_the_same_again)
@@ -75,7 +78,7 @@ BOOST_AUTO_TEST_CASE(names_that_could_break_the_list_are_replaced)
 {
   for (const std::string& wrong : {std::string(), std::string("two words"), std::string("line\n10.0.0.9 x 3"),
            std::string("nul\0", 4), std::string("-option"), std::string(".hidden"), std::string("\xff"), std::string("www.example.org"), std::string("localhost"),
-           std::string("10")})
+           std::string("LocalHost"), std::string("10"), std::string("99999999999"), std::string("0x7f000001")})
   {
     known.add(0, identity("10.0.0.7", wrong));
     BOOST_TEST(known.get(0)->name == "partition-0");
