@@ -8,9 +8,9 @@ usage() {
 usage: test/run.sh [configuration ...]
 
 Builds and tests the configurations named, or all of them. They run in this order:
-  asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests, and the fuzzers for
-           a while
-  tsan     clang++, ThreadSanitizer; all tests but some of Beast
+  asan     clang++, AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer; all tests but some of Beast, over
+           shared memory only, and the fuzzers for a while
+  tsan     clang++, ThreadSanitizer; the same without fuzzers
   clang    clang++, Release; the library, the public headers and the unit tests
   release  g++, Release; everything, with the public headers, the CMake package, the variants of a program's
            build, the tables of doc/, the models, two virtual machines and a selection of Boost's example programs
@@ -140,7 +140,7 @@ run_asan() {
   prefix=$(sanitizer_prefix address) || return
   build_and_test asan "$prefix" -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -D_GLIBCXX_ASSERTIONS" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_TEST_OPTIONS=-O0 \
-    "-DASIO_SHM_SANITIZE=address;undefined" -DASIO_SHM_BUILD_FUZZERS=ON
+    -DASIO_SHM_TEST_SHM_ONLY=ON "-DASIO_SHM_SANITIZE=address;undefined" -DASIO_SHM_BUILD_FUZZERS=ON
 }
 
 run_tsan() {
@@ -148,7 +148,7 @@ run_tsan() {
   prefix=$(sanitizer_prefix thread) || return
   build_and_test tsan "$prefix" -- -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DASIO_SHM_TEST_PCH=ON -DASIO_SHM_BUILD_EXAMPLES=OFF \
-    -DASIO_SHM_TEST_OPTIONS=-O0 -DASIO_SHM_SANITIZE=thread
+    -DASIO_SHM_TEST_OPTIONS=-O0 -DASIO_SHM_TEST_SHM_ONLY=ON -DASIO_SHM_SANITIZE=thread
 }
 
 # Without a precompiled header: what a test forgot to include shows here. The sanitizers' configurations have built the
