@@ -65,19 +65,36 @@ void connection_memory::map(const memfd& memory, std::uint64_t offset, boost::sy
   }
 }
 
+// Reserves the pages that cannot be done without: touching them later cannot fail. With the first page of data of each
+// ring, so that the first message of a side does not wait for the kernel to clear it.
+void connection_memory::allocate(const memfd& memory, boost::system::error_code& ec) const
+{
+  const std::uint64_t acceptor_ring = page_size + connection_geometry::ring_size(geometry_.connector);
+#ifdef MADV_POPULATE_WRITE
+  // Maps them as well, which is one fault for each otherwise.
+  if (::madvise(base(), page_size + first_pages, MADV_POPULATE_WRITE) == 0
+      && ::madvise(base() + acceptor_ring, first_pages, MADV_POPULATE_WRITE) == 0)
+  {
+    ec.clear();
+    return;
+  }
+#endif
+  // By an older kernel; or that tells why not.
+  memory.allocate(0, page_size + first_pages, ec);
+  if (!ec)
+    memory.allocate(acceptor_ring, first_pages, ec);
+}
+
 connection_memory connection_memory::create(
     const connection_geometry& geometry, memfd& memory, boost::system::error_code& ec)
 {
   connection_memory result;
   result.geometry_ = geometry;
   memory = memfd::create(geometry.size(), ec);
-  // With the first page of data, so that the first message of a side does not wait for the kernel to clear it.
-  if (!ec)
-    memory.allocate(0, page_size + first_pages, ec);
-  if (!ec)
-    memory.allocate(page_size + connection_geometry::ring_size(geometry.connector), first_pages, ec);
   if (!ec)
     result.map(memory, 0, ec);
+  if (!ec)
+    result.allocate(memory, ec);
   if (ec)
     return connection_memory();
   write_identity(result.header(), geometry);
@@ -144,15 +161,6 @@ void connection_memory::mark_attached() const noexcept
 {
   // Release: partner is attached()'s acquire; whoever sees the mark may rely on the checks above having passed.
   header().attached.store(1, std::memory_order_release);
-}
-
-void connection_memory::populate() const noexcept
-{
-#ifdef MADV_POPULATE_WRITE
-  // A kernel that cannot do this maps the pages when they are touched.
-  ::madvise(base(), page_size + first_pages, MADV_POPULATE_WRITE);
-  ::madvise(&acceptor_control(), first_pages, MADV_POPULATE_WRITE);
-#endif
 }
 
 control_segment& connection_memory::connector_control() const noexcept

@@ -136,9 +136,6 @@ public:
   static connection_memory attach_slice(const connection_geometry& geometry, const memfd& memory, std::uint64_t offset,
       bool mark, boost::system::error_code& ec);
 
-  /// Maps what the first messages touch, all of it at once.
-  void populate() const noexcept;
-
   control_segment& connector_control() const noexcept;
   control_segment& acceptor_control() const noexcept;
   unsigned char* connector_data() const noexcept;
@@ -156,6 +153,7 @@ private:
   unsigned char* base() const noexcept { return static_cast<unsigned char*>(region_.get_address()); }
   region_header& header() const noexcept { return *reinterpret_cast<region_header*>(base()); }
   void map(const memfd& memory, std::uint64_t offset, boost::system::error_code& ec);
+  void allocate(const memfd& memory, boost::system::error_code& ec) const;
   void mark_attached() const noexcept;
   void map_checked(const memfd& memory, std::uint64_t offset, boost::system::error_code& ec);
 

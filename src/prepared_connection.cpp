@@ -57,7 +57,6 @@ void spare_connection::refill() noexcept
   prepared_connection made = prepared_connection::make(geometry_, kind_, ec);
   if (ec)
     return; // the next connect will report it, if it lasts
-  made.memory.populate();
   spare_ = std::move(made);
   owner_ = ::getpid();
 }

@@ -49,6 +49,12 @@ bool fails(const char* name, std::initializer_list<int> errors)
   return true;
 }
 
+// Whether pages were refused already: then it makes no difference who asks for them.
+bool nothing_left()
+{
+  return current.armed && current.name && std::strcmp(current.name, "madvise") == 0 && current.error != EINVAL;
+}
+
 } // namespace
 
 failing_call::failing_call(int nth, int reason)
@@ -110,7 +116,19 @@ int __wrap_ftruncate(int fd, off_t size)
 int __real_fallocate(int, int, off_t, off_t);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size)
 {
+  if (shm::test::nothing_left())
+  {
+    errno = ENOSPC;
+    return -1;
+  }
   return fails("fallocate", {ENOSPC, ENOMEM, EINTR}) ? -1 : __real_fallocate(fd, mode, offset, size);
+}
+
+int __real_madvise(void*, std::size_t, int);
+int __wrap_madvise(void* where, std::size_t size, int advice)
+{
+  // Of an older kernel; without memory; without room in the file system.
+  return fails("madvise", {EINVAL, ENOMEM, EFAULT}) ? -1 : __real_madvise(where, size, advice);
 }
 
 void* __real_mmap(void*, std::size_t, int, int, int, off_t);
