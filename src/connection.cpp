@@ -3,6 +3,7 @@
 #include "connection.hpp"
 
 #include "full_fence.hpp"
+#include "shared_eventfd.hpp"
 #include "tsan.hpp"
 #include "untrusted.hpp"
 

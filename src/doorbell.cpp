@@ -2,6 +2,8 @@
 // eventfd(2) and send(2) as doorbells.
 #include "doorbell.hpp"
 
+#include "shared_eventfd.hpp"
+
 #include <cstdint>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -55,20 +57,14 @@ void ring_eventfd(int fd) noexcept
   while (n < 0 && errno == EINTR);
 }
 
-void drain_eventfd(int fd) noexcept
-{
-  std::uint64_t count;
-  ssize_t n;
-  do
-    n = ::read(fd, &count, sizeof(count));
-  while (n < 0 && errno == EINTR);
-}
-
 void doorbell::ring(int rendezvous_socket) noexcept
 {
   if (kind() == doorbell_kind::eventfd)
   {
-    ring_eventfd(peer_.get());
+    if (shared_)
+      ring_shared_eventfd(peer_.get());
+    else
+      ring_eventfd(peer_.get());
     return;
   }
   ssize_t n;

@@ -24,9 +24,6 @@ bool is_drainable(int eventfd) noexcept;
 /// Makes an eventfd readable. Never blocks on one that is non-blocking.
 void ring_eventfd(int fd) noexcept;
 
-/// Makes an eventfd unreadable.
-void drain_eventfd(int fd) noexcept;
-
 /// The pair of doorbells of one side of a connection: one's own and the peer's. Of the socket kind both are the
 /// rendezvous socket, which belongs to the connection.
 class doorbell
@@ -34,9 +31,17 @@ class doorbell
 public:
   doorbell() = default;
 
+  /// Who has a doorbell of the eventfd kind: the peer, which is trusted with it; or anybody who had it before, as of
+  /// the vectors that the partition daemon gives to one connection after the other.
+  enum class holders
+  {
+    peer,
+    anybody
+  };
+
   /// Doorbells of the eventfd kind.
-  doorbell(descriptor own, descriptor peer) noexcept
-    : own_(static_cast<descriptor&&>(own)), peer_(static_cast<descriptor&&>(peer))
+  doorbell(descriptor own, descriptor peer, holders who) noexcept
+    : own_(static_cast<descriptor&&>(own)), peer_(static_cast<descriptor&&>(peer)), shared_(who == holders::anybody)
   {
   }
 
@@ -51,6 +56,7 @@ public:
 private:
   descriptor own_;
   descriptor peer_;
+  bool shared_ = false;
 };
 
 } // namespace detail

@@ -126,9 +126,10 @@ std::unique_ptr<established> listener::validate(client& from, boost::system::err
     descriptor peer = from.receiver.take_descriptor(2);
     if (!slice && !peer_is_same_user(from.socket.get()))
       ec = error::untrusted_peer;
-    else if (!is_eventfd(own.get()) || !is_eventfd(peer.get()) || !is_drainable(own.get()))
+    else if (!is_eventfd(own.get()) || !is_eventfd(peer.get()) || (!slice && !is_drainable(own.get())))
       ec = error::protocol_error;
-    result->bell = doorbell(std::move(own), std::move(peer));
+    result->bell = doorbell(
+        std::move(own), std::move(peer), slice ? doorbell::holders::anybody : doorbell::holders::peer);
   }
   if (ec)
     return nullptr;

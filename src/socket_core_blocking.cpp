@@ -3,6 +3,7 @@
 #include <shm/detail/socket_core.hpp>
 
 #include "full_fence.hpp"
+#include "shared_eventfd.hpp"
 #include "socket_state.hpp"
 #include "spinning_threads.hpp"
 

@@ -87,7 +87,8 @@ void socket_core::send_own_hello(const socket_address& address, error_code& ec)
   end.identity = made.identity;
   end.memory = std::move(made.memory);
   if (shared_eventfds)
-    end.bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
+    end.bell = doorbell(
+        std::move(made.connector_eventfd), std::move(made.acceptor_eventfd), doorbell::holders::peer);
   end.rendezvous = std::move(state_->socket);
   establish(std::move(end), ec);
 }
@@ -149,7 +150,7 @@ void socket_core::receive_answer(error_code& ec)
   if (ec)
     return;
   refuse_descriptors(state_->socket.get());
-  end.bell = doorbell(std::move(connector_eventfd), std::move(acceptor_eventfd));
+  end.bell = doorbell(std::move(connector_eventfd), std::move(acceptor_eventfd), doorbell::holders::anybody);
   end.rendezvous = std::move(state_->socket);
   establish(std::move(end), ec);
 }
@@ -366,12 +367,13 @@ try
   }
   if (ec)
     return;
-  acceptor->bell = doorbell(std::move(bells[1]), std::move(bells[0]));
+  acceptor->bell = doorbell(std::move(bells[1]), std::move(bells[0]), doorbell::holders::peer);
   acceptor->rendezvous = std::move(sockets[1]);
   auto connector = std::make_unique<established>();
   connector->identity = made.identity;
   connector->memory = std::move(made.memory);
-  connector->bell = doorbell(std::move(made.connector_eventfd), std::move(made.acceptor_eventfd));
+  connector->bell = doorbell(
+      std::move(made.connector_eventfd), std::move(made.acceptor_eventfd), doorbell::holders::peer);
   connector->rendezvous = std::move(sockets[0]);
   connector->local = connector->remote = acceptor->local = acceptor->remote = unbound_address(AF_UNIX);
   a = accepted_connection(std::move(connector));

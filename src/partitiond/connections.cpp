@@ -4,9 +4,11 @@
 
 #include "doorbell.hpp"
 #include "rendezvous.hpp"
+#include "shared_eventfd.hpp"
 
 #include <algorithm>
 #include <array>
+#include <fcntl.h>
 #include <random>
 #include <sys/socket.h>
 
@@ -76,6 +78,9 @@ void connections::send_slice(end& which, error_code& ec)
   }
   const int own = which.own_eventfd.get();
   const int peer = which.peer_eventfd.get();
+  // Applications take no others. Who had them before can have changed that.
+  for (const int eventfd : {own, peer})
+    ::fcntl(eventfd, F_SETFL, O_RDWR | O_NONBLOCK);
   const std::array<int, 3> descriptors = {
       bells_.memory().descriptor, which.connector ? peer : own, which.connector ? own : peer};
   detail::send_hello(which.socket.native_handle(), encode(which.message), descriptors.data(), descriptors.size(), ec);
@@ -230,7 +235,7 @@ std::size_t connections::relay_rings()
     if (which->rings->due())
     {
       ++due;
-      detail::ring_eventfd(which->own_eventfd.get());
+      detail::ring_shared_eventfd(which->own_eventfd.get());
     }
   return due;
 }

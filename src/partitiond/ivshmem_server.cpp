@@ -6,6 +6,7 @@
 #include "file_lock.hpp"
 #include "ivshmem_message.hpp"
 #include "log.hpp"
+#include "shared_eventfd.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -36,12 +37,6 @@ std::uint64_t random_number()
   std::random_device random;
   const std::uint64_t result = std::uint64_t{random()} << 32 | random();
   return result != 0 ? result : 1;
-}
-
-// Whoever has the eventfd, or had it, can have changed that: the server would wait for them.
-void keep_non_blocking(int eventfd)
-{
-  ::fcntl(eventfd, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
 descriptor open_folder_of(const std::string& path, error_code& ec)
@@ -190,8 +185,9 @@ void ivshmem_server::join(socket&& from)
     bells.clear(); // nobody has seen them
   for (const shared_descriptor& bell : bells)
   {
-    keep_non_blocking(bell->get());
-    detail::drain_eventfd(bell->get()); // what was meant for somebody who was here before
+    // Whoever was here before can have changed the one, and was meant by the other.
+    ::fcntl(bell->get(), F_SETFL, O_RDWR | O_NONBLOCK);
+    detail::drain_eventfd(bell->get());
   }
   who->bells = bells;
   if (ec)
@@ -258,10 +254,7 @@ void ivshmem_server::set_present(std::uint32_t id, std::uint64_t since)
   header.present[id].store(since, std::memory_order_release);
   for (const auto& other : clients_)
     if (other.first != id && !other.second->bells.empty())
-    {
-      keep_non_blocking(other.second->bells.front()->get());
-      detail::ring_eventfd(other.second->bells.front()->get());
-    }
+      detail::ring_shared_eventfd(other.second->bells.front()->get());
 }
 
 void ivshmem_server::say(const pointer& to, std::int64_t value, shared_descriptor attached)

@@ -2,7 +2,7 @@
 // Moving mail and following links up and down.
 #include "links.hpp"
 
-#include "doorbell.hpp"
+#include "shared_eventfd.hpp"
 #include "log.hpp"
 
 #include <algorithm>
@@ -190,7 +190,7 @@ void links::ring_if_due(std::uint32_t peer, neighbour& at)
   if (ec)
     return; // not known yet: later
   at.ring = false;
-  detail::ring_eventfd(at.bell.get());
+  detail::ring_shared_eventfd(at.bell.get());
 }
 
 bool links::up(std::uint32_t peer) const noexcept

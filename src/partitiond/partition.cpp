@@ -2,8 +2,8 @@
 // Taking part in a region: what happens when.
 #include "partition.hpp"
 
-#include "doorbell.hpp"
 #include "log.hpp"
+#include "shared_eventfd.hpp"
 
 #include <boost/asio/post.hpp>
 

@@ -6,6 +6,7 @@
 #include "log.hpp"
 #include "pci_device.hpp"
 #include "region.hpp"
+#include "shared_eventfd.hpp"
 
 #include <boost/asio/error.hpp>
 

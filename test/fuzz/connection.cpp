@@ -70,7 +70,8 @@ public:
     {
       const descriptor bells[] = {open_eventfd(ec), open_eventfd(ec)};
       for (int i = 0; i < 2; ++i)
-        ends[i].bell = doorbell(descriptor(::dup(bells[i].get())), descriptor(::dup(bells[1 - i].get())));
+        ends[i].bell = doorbell(descriptor(::dup(bells[i].get())), descriptor(::dup(bells[1 - i].get())),
+            kind & 16 ? doorbell::holders::anybody : doorbell::holders::peer);
     }
     for (int i = 0; i < 2; ++i)
       ends_[i].self.emplace(std::move(ends[i]));

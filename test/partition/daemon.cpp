@@ -204,6 +204,37 @@ BOOST_AUTO_TEST_CASE(both_applications_get_the_same_memory_and_ring_each_other)
   }
 }
 
+BOOST_AUTO_TEST_CASE(full_doorbells_keep_no_daemon_waiting)
+{
+  for (const int vectors : {1, 0}) // so that the daemons have to ring
+  {
+    const partitions all =
+        vectors != 0 ? partitions(2, {"--vectors", std::to_string(vectors)}) : partitions(2, {}, region_by::file);
+    fake_listener there(all.directory(1), "0.0.0.0:80");
+    application here(all.directory(0));
+    here.ask(all.address(1), 80);
+    const auto accepted = there.accept();
+    here.wait_for_slice();
+    here.map();
+    accepted->map();
+    for (std::uint64_t sleep = 1; sleep != 7; sleep += 2)
+    {
+      // The eventfd of a daemon is emptied by it, those of the applications stay full.
+      here.fill_doorbells();
+      accepted->fill_doorbells();
+      accepted->control(true).reader_wait.store(sleep);
+      here.control(true).end[0].store(5 * sleep);
+      if (vectors != 0)
+        here.ring_peer();
+    }
+    application another(all.directory(0));
+    another.ask(all.address(1), 80);
+    there.accept();
+    another.wait_for_slice();
+    BOOST_TEST(all.all_there());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(one_end_learns_of_the_others_end)
 {
   const partitions all(2);

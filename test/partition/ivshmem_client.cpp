@@ -11,6 +11,7 @@
 #include "partition_region.hpp"
 #include "raw_ivshmem_client.hpp"
 #include "send_descriptors.hpp"
+#include "shared_eventfd.hpp"
 
 #include <shm/error.hpp>
 

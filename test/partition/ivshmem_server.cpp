@@ -9,6 +9,7 @@
 #include "open_resources.hpp"
 #include "partition_daemon.hpp"
 #include "raw_ivshmem_client.hpp"
+#include "shared_eventfd.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -50,8 +50,8 @@ struct connection_ends
     {
       const detail::descriptor first = detail::open_eventfd(ec), second = detail::open_eventfd(ec);
       BOOST_TEST_REQUIRE(!ec);
-      connector.bell = detail::doorbell(duplicate(first), duplicate(second));
-      acceptor.bell = detail::doorbell(duplicate(second), duplicate(first));
+      connector.bell = detail::doorbell(duplicate(first), duplicate(second), detail::doorbell::holders::peer);
+      acceptor.bell = detail::doorbell(duplicate(second), duplicate(first), detail::doorbell::holders::peer);
     }
   }
 

@@ -8,9 +8,9 @@
 #include "raw_client.hpp"
 
 #include "connection_memory.hpp"
-#include "doorbell.hpp"
 #include "hello.hpp"
 #include "rendezvous.hpp"
+#include "shared_eventfd.hpp"
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -21,6 +21,7 @@
 #include <string>
 #include <utility>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -121,7 +122,21 @@ public:
     return of_connector ? memory_.connector_control() : memory_.acceptor_control();
   }
 
-  void ring_peer() { detail::ring_eventfd(peer_.get()); }
+  void ring_peer() { detail::ring_shared_eventfd(peer_.get()); }
+
+  /// What nobody should do with eventfds that others ring.
+  void fill_doorbells()
+  {
+    const std::uint64_t most = ~std::uint64_t{0} - 1;
+    for (const int eventfd : {own_.get(), peer_.get()})
+    {
+      ::fcntl(eventfd, F_SETFL, O_RDWR | O_NONBLOCK);
+      do
+        detail::drain_eventfd(eventfd);
+      while (::write(eventfd, &most, sizeof most) < 0); // somebody else was faster
+      ::fcntl(eventfd, F_SETFL, O_RDWR); // blocks from now on
+    }
+  }
 
   bool rung() const
   {

@@ -3,6 +3,7 @@
 #define BOOST_TEST_MODULE doorbell
 #include "doorbell.hpp"
 #include "rendezvous.hpp"
+#include "shared_eventfd.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -102,7 +103,7 @@ BOOST_AUTO_TEST_CASE(each_side_rings_the_eventfd_of_the_other)
   error_code ec;
   descriptor mine = open_eventfd(ec), theirs = open_eventfd(ec);
   const int own = mine.get(), peer = theirs.get();
-  doorbell bell(std::move(mine), std::move(theirs));
+  doorbell bell(std::move(mine), std::move(theirs), doorbell::holders::peer);
   BOOST_TEST((bell.kind() == doorbell_kind::eventfd));
   BOOST_TEST(bell.own() == own);
   const auto pair = open_rendezvous_pair(ec);
