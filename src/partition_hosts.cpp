@@ -136,14 +136,16 @@ bool is_partition_daemon(int socket)
       && daemon.pid == other.pid && daemon.uid == other.uid;
 }
 
-std::string partition_address(const std::string& name)
+std::string partition_address(const std::string& name, bool numeric)
 {
-  ip_name numeric;
+  ip_name ignored;
   // An address in any form is its own name: also without a network in the kernel, all of them are there.
   if (name.empty())
     return std::string();
-  if (ip_name::parse(name + ":0", numeric) || ip_name::parse("[" + name + "]:0", numeric))
+  if (ip_name::parse(name + ":0", ignored) || ip_name::parse("[" + name + "]:0", ignored))
     return name;
+  if (numeric)
+    return std::string();
   const partition_hosts all = partition_hosts::read();
   const partition_host* const host = all.find(name);
   if (!host)

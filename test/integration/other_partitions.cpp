@@ -117,6 +117,9 @@ BOOST_AUTO_TEST_CASE(names_are_resolved)
   error_code ec;
   resolver.resolve("nowhere", "1", ec);
   BOOST_TEST(ec);
+  resolver.resolve("there", "1", tcp::resolver::numeric_host, ec);
+  BOOST_TEST(ec == error::host_not_found);
+  BOOST_TEST(resolver.resolve("10.7.7.2", "4711", tcp::resolver::numeric_host).begin()->endpoint() == there(4711));
 }
 
 BOOST_AUTO_TEST_CASE(what_listens_here_comes_first)

@@ -8,8 +8,9 @@
 namespace shm {
 namespace detail {
 
-/// The address of the partition of that name, as the partition daemon has it; empty without one. Reads a file.
-std::string partition_address(const std::string& name);
+/// The address of the partition of that name, as the partition daemon has it; empty without one. An address is its own
+/// name. Reads a file, unless @p numeric: then a name is none.
+std::string partition_address(const std::string& name, bool numeric);
 
 } // namespace detail
 } // namespace shm

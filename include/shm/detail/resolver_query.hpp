@@ -24,7 +24,10 @@ class asked_host_name : public std::string
 {
 public:
   asked_host_name() = default;
-  explicit asked_host_name(const std::string& name) : std::string(name), address_(partition_address(name)) {}
+  asked_host_name(const std::string& name, bool numeric)
+    : std::string(name), address_(partition_address(name, numeric))
+  {
+  }
 
   const char* c_str() const noexcept { return is_partition() ? address_.c_str() : std::string::c_str(); }
   bool is_partition() const noexcept { return !address_.empty(); }
@@ -75,7 +78,7 @@ public:
 
 private:
   basic_resolver_query(int family, const std::string& host, const std::string& service, flags resolve_flags)
-    : hints_(), host_name_(host), service_name_(service)
+    : hints_(), host_name_(host, (resolve_flags & numeric_host) != flags()), service_name_(service)
   {
     // Whether the kernel has a network says nothing about the addresses of partitions.
     const int unwanted = host_name_.is_partition() ? int{address_configured} : 0;
