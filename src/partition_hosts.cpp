@@ -43,6 +43,17 @@ bool read_text(int directory, std::string& text)
   return true;
 }
 
+// What a daemon that was killed has left behind says nothing.
+bool somebody_listens(const file_place& daemon)
+{
+  boost::system::error_code ec;
+  const descriptor probe = open_rendezvous_socket(ec);
+  local_sockaddr address;
+  if (ec || !address.assign(daemon, ec))
+    return true; // nobody can tell
+  return ::connect(probe.get(), address.get(), address.size()) == 0 || (errno != ECONNREFUSED && errno != ENOENT);
+}
+
 bool parse(const std::string& line, partition_host& result)
 {
   std::istringstream words(line);
@@ -77,12 +88,14 @@ partition_hosts partition_hosts::read(const runtime_directory& directory)
   std::string text;
   if (directory.get() >= 0 && read_text(directory.get(), text))
     result.daemon = {directory.get(), directory.path(), daemon_name};
-  else
+  boost::system::error_code ignored; // then there are no partitions
+  result.of_root = directory.of_user(0, ignored);
+  std::string text_of_root;
+  if (result.of_root.get() >= 0 && read_text(result.of_root.get(), text_of_root)
+      && (result.daemon.name.empty() || !somebody_listens(result.daemon)))
   {
-    boost::system::error_code ignored; // then there are no partitions
-    result.of_root = directory.of_user(0, ignored);
-    if (result.of_root.get() >= 0 && read_text(result.of_root.get(), text))
-      result.daemon = {result.of_root.get(), result.of_root.path(), daemon_name};
+    text = std::move(text_of_root);
+    result.daemon = {result.of_root.get(), result.of_root.path(), daemon_name};
   }
   std::istringstream lines(text);
   partition_host host;

@@ -98,11 +98,18 @@ void connections::request(detail::descriptor socket, const detail::hello& wanted
 {
   if (slice_allocator::clock::now() < settled_)
   {
+    if (size() >= most)
+    {
+      detail::send_refused(socket.get(), error::no_memory);
+      return;
+    }
+    ++early_;
     const auto later = std::make_shared<asio::steady_timer>(context_, settled_);
     const auto kept = std::make_shared<detail::descriptor>(std::move(socket));
     later->async_wait(
         [this, later, kept, wanted](const error_code& failed)
         {
+          --early_;
           if (!failed)
             request(std::move(*kept), wanted);
         });

@@ -99,7 +99,7 @@ public:
   /// Whether there are applications that the daemon has to ring.
   bool relays() const noexcept { return !relayed_.empty(); }
 
-  std::size_t size() const noexcept { return ends_.size() + unlinked_.size(); }
+  std::size_t size() const noexcept { return ends_.size() + unlinked_.size() + early_; }
 
 private:
   using end = connection_end;
@@ -137,6 +137,7 @@ private:
   slice_allocator& slices_;
   area_places places_;
   slice_allocator::clock::time_point settled_;
+  std::size_t early_ = 0; // requests that wait for it
   std::uint64_t last_number_; // of a connection from here
   std::vector<unsigned> free_vectors_;
   std::map<key, pointer> ends_;

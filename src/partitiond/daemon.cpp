@@ -36,6 +36,9 @@ detail::descriptor take_signals(error_code& ec)
   ::sigemptyset(&end);
   ::sigaddset(&end, SIGTERM);
   ::sigaddset(&end, SIGINT);
+  struct sigaction hang_up{};
+  if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) // as nohup(1) has it
+    ::sigaddset(&end, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &end, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   detail::descriptor result(::signalfd(-1, &end, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -116,7 +119,9 @@ bool daemon::prepare()
 daemon::outcome daemon::take_part()
 {
   error_code ec;
-  const std::unique_ptr<attachment> bells = attachments_->open(ec);
+  const std::unique_ptr<attachment> bells = attachments_->open(signals_.get(), ec);
+  if (ec == asio::error::operation_aborted)
+    return outcome::told_to_end;
   asio::io_context context(1);
   outcome result = outcome::unavailable;
   std::unique_ptr<partition> self;
@@ -146,6 +151,7 @@ daemon::outcome daemon::stay_away(std::chrono::milliseconds pause)
 {
   error_code ignored;
   place_->write_hosts(std::string(), ignored);
+  tell_ready("waiting for the region");
   asio::io_context context(1);
   outcome result = outcome::unavailable;
   asio::steady_timer timer(context, pause);
@@ -165,8 +171,11 @@ void daemon::run_context(asio::io_context& context, outcome& result, local_reque
         result = outcome::told_to_end;
         context.stop();
       });
+  detail::descriptor listening(::fcntl(listening_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!listening.valid())
+    throw boost::system::system_error(detail::last_error(), "the daemon's socket");
   const local_requests requests(
-      context, detail::descriptor(::fcntl(listening_.get(), F_DUPFD_CLOEXEC, 0)),
+      context, std::move(listening),
       [this](int socket) { return place_->admits(socket); }, std::move(handle));
   context.run();
 }
@@ -176,7 +185,13 @@ void daemon::say_ready(const partition& self)
   const std::string who =
       "partition " + std::to_string(self.id()) + ", " + self.own().name + ", at " + to_string(self.own().address);
   log(level::info, "ready: " + who);
-  tell_service_manager((told_ready_ ? "STATUS=" : "READY=1\nSTATUS=") + who);
+  tell_ready(who);
+}
+
+// Ready is who answers applications, if only by refusing them.
+void daemon::tell_ready(const std::string& status)
+{
+  tell_service_manager((told_ready_ ? "STATUS=" : "READY=1\nSTATUS=") + status);
   told_ready_ = true;
 }
 

@@ -24,7 +24,7 @@ class daemon
 public:
   explicit daemon(const options& wanted) : wanted_(wanted) {}
 
-  /// Blocks until SIGTERM or SIGINT, which it takes for itself and for threads that are started later.
+  /// Blocks until SIGTERM, SIGINT or SIGHUP, which it takes for itself and for threads that are started later.
   /// @returns the exit code of the process; what went wrong has been logged.
   int run();
 
@@ -41,6 +41,7 @@ private:
   outcome stay_away(std::chrono::milliseconds pause);
   void run_context(boost::asio::io_context& context, outcome& result, local_requests::handler handle);
   void say_ready(const partition& self);
+  void tell_ready(const std::string& status);
 
   options wanted_;
   detail::descriptor signals_;

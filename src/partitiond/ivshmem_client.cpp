@@ -42,7 +42,7 @@ descriptor duplicate(const descriptor& from, error_code& ec)
 } // namespace
 
 std::unique_ptr<ivshmem_client> ivshmem_client::connect(
-    const std::string& path, std::chrono::milliseconds timeout, error_code& ec)
+    const std::string& path, std::chrono::milliseconds timeout, error_code& ec, int interrupt)
 {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -57,24 +57,24 @@ std::unique_ptr<ivshmem_client> ivshmem_client::connect(
   if (!ec && ::connect(result->socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     ec = last_error();
   if (!ec)
-    result->shake_hands(clock::now() + timeout, ec);
+    result->shake_hands({clock::now() + timeout, interrupt}, ec);
   return ec ? nullptr : std::move(result);
 }
 
-void ivshmem_client::shake_hands(clock::time_point until, error_code& ec)
+void ivshmem_client::shake_hands(const limits& patience, error_code& ec)
 {
-  if (const ivshmem_message version = next(until, ec);
+  if (const ivshmem_message version = next(patience, ec);
       !ec && version.value != ivshmem_message::protocol_version)
     ec = error::version_mismatch;
   if (ec)
     return;
-  const ivshmem_message id = next(until, ec);
+  const ivshmem_message id = next(patience, ec);
   if (!ec && (id.value < 0 || id.value >= max_partitions || id.attached.valid()))
     ec = error::protocol_error;
   if (ec)
     return;
   id_ = static_cast<std::uint32_t>(id.value);
-  ivshmem_message given = next(until, ec);
+  ivshmem_message given = next(patience, ec);
   if (!ec && (given.value != ivshmem_message::memory_follows || !given.attached.valid()))
     ec = error::protocol_error;
   if (!ec)
@@ -87,22 +87,24 @@ void ivshmem_client::shake_hands(clock::time_point until, error_code& ec)
     ec = error::protocol_error;
   vectors_ = vectors;
   while (!ec && own_.size() < vectors_)
-    take(next(until, ec), ec);
+    take(next(patience, ec), ec);
 }
 
 // Waits for a whole message.
-ivshmem_message ivshmem_client::next(clock::time_point until, error_code& ec)
+ivshmem_message ivshmem_client::next(const limits& patience, error_code& ec)
 {
   ivshmem_message result;
   ec.clear();
-  if (clock::now() >= until) // there may be no end of what comes
+  if (clock::now() >= patience.until) // there may be no end of what comes
     ec = boost::asio::error::timed_out;
   while (!ec && !receiver_.receive(socket_.get(), result, ec) && !ec)
   {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
-    pollfd polled = {socket_.get(), POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&polled, 1, static_cast<int>(left.count())) == 0)
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience.until - clock::now());
+    pollfd polled[] = {{socket_.get(), POLLIN, 0}, {patience.interrupt, POLLIN, 0}};
+    if (left.count() <= 0 || ::poll(polled, 2, static_cast<int>(left.count())) == 0)
       ec = boost::asio::error::timed_out;
+    else if (polled[1].revents != 0)
+      ec = boost::asio::error::operation_aborted;
   }
   return result;
 }

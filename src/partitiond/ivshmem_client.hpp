@@ -22,10 +22,12 @@ namespace partitiond {
 class ivshmem_client : public attachment
 {
 public:
-  /// Connects and waits until the server has said all that it says to a newcomer. @param ec connection_refused and
-  /// others of connect(2); timed_out; error::protocol_error; error::unsealed_memory; error::no_descriptors.
-  static std::unique_ptr<ivshmem_client> connect(
-      const std::string& path, std::chrono::milliseconds timeout, boost::system::error_code& ec);
+  /// Connects and waits until the server has said all that it says to a newcomer.
+  /// @param interrupt Gives up with operation_aborted when this descriptor becomes readable. @param ec
+  /// connection_refused and others of connect(2); timed_out; error::protocol_error; error::unsealed_memory;
+  /// error::no_descriptors.
+  static std::unique_ptr<ivshmem_client> connect(const std::string& path, std::chrono::milliseconds timeout,
+      boost::system::error_code& ec, int interrupt = -1);
 
   std::uint32_t id() const noexcept override { return id_; }
   region_memory memory() const noexcept override { return {memory_.native_handle(), 0, size_}; }
@@ -37,8 +39,14 @@ public:
   void set_peer_handler(peer_handler handle) override { handle_ = std::move(handle); }
 
 private:
-  void shake_hands(std::chrono::steady_clock::time_point until, boost::system::error_code& ec);
-  ivshmem_message next(std::chrono::steady_clock::time_point until, boost::system::error_code& ec);
+  struct limits
+  {
+    std::chrono::steady_clock::time_point until;
+    int interrupt = -1;
+  };
+
+  void shake_hands(const limits& patience, boost::system::error_code& ec);
+  ivshmem_message next(const limits& patience, boost::system::error_code& ec);
   void take_memory(detail::descriptor memory, boost::system::error_code& ec);
   void take(ivshmem_message&& about, boost::system::error_code& ec);
 

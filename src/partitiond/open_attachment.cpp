@@ -72,14 +72,14 @@ attachments::attachments(const options& wanted, error_code& ec) : wanted_(wanted
 
 attachments::~attachments() = default;
 
-std::unique_ptr<attachment> attachments::open(error_code& ec)
+std::unique_ptr<attachment> attachments::open(int interrupt, error_code& ec)
 {
   ec.clear();
   switch (wanted_.from)
   {
   case options::source::serve:
   case options::source::attach:
-    return ivshmem_client::connect(wanted_.path, server_timeout, ec);
+    return ivshmem_client::connect(wanted_.path, server_timeout, ec, interrupt);
   case options::source::vfio:
     return vfio_device::open(wanted_.path, ec);
   case options::source::region: {

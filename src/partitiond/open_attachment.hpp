@@ -21,8 +21,9 @@ public:
   attachments(const options& wanted, boost::system::error_code& ec);
   ~attachments();
 
-  /// May block while a server is slow to answer. @param ec Why there is none.
-  std::unique_ptr<attachment> open(boost::system::error_code& ec);
+  /// May block while a server is slow to answer. @param ec Why there is none; operation_aborted when @p interrupt has
+  /// become readable.
+  std::unique_ptr<attachment> open(int interrupt, boost::system::error_code& ec);
 
 private:
   struct server;

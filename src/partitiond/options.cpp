@@ -73,7 +73,7 @@ std::uint64_t parse_size(const std::string& text)
   std::string unit;
   if (text.empty() || text[0] < '0' || text[0] > '9' || !(in >> value))
     wrong("--size: " + text + " is no size");
-  in >> unit;
+  std::getline(in, unit);
   const std::size_t shift = unit.empty() ? 0 : unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : 64;
   if (shift == 64 || value > (std::numeric_limits<std::uint64_t>::max() >> 1 >> shift))
     wrong("--size: " + text + " is no size");
@@ -150,6 +150,8 @@ options interpret(const po::variables_map& given)
   if (given.count("address") && !(parse_address(result.address, address) && is_fit(address)))
     wrong("--address: " + result.address + " cannot be the address of a partition");
   result.runtime_directory = text(given, "runtime-directory");
+  if (given.count("runtime-directory") && result.runtime_directory.empty())
+    wrong("--runtime-directory wants a path");
   return result;
 }
 

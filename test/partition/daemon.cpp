@@ -51,7 +51,8 @@ BOOST_AUTO_TEST_CASE(wrong_options_are_a_usage_error)
       {"--serve", "a", "--size", "many"}, {"--serve", "a", "--size", "-1"}, {"--serve", "a", "--partitions", "1"},
       {"--serve", "a", "--vectors", "0"}, {"--attach", "a", "--name", "two words"},
       {"--attach", "a", "--address", "127.0.0.1"}, {"--attach", "a", "--address", "here"},
-      {"--attach", "a", "--dead-after", "1"}, {"--unknown"}};
+      {"--attach", "a", "--dead-after", "1"}, {"--attach", "a", "--runtime-directory", ""},
+      {"--serve", "a", "--size", "64M more"}, {"--unknown"}};
   for (const auto& words : wrong)
   {
     const temp_directory directory;
@@ -101,7 +102,7 @@ BOOST_AUTO_TEST_CASE(a_second_daemon_in_the_same_place_is_told_so)
 BOOST_AUTO_TEST_CASE(a_signal_ends_it_and_its_files)
 {
   partitions all(2);
-  for (const int number : {SIGTERM, SIGINT})
+  for (const int number : {SIGTERM, SIGINT, SIGHUP})
   {
     all.daemon(1).signal(number);
     BOOST_TEST(all.daemon(1).wait() == 0);
@@ -111,6 +112,19 @@ BOOST_AUTO_TEST_CASE(a_signal_ends_it_and_its_files)
     all.start(1);
     BOOST_TEST(comes_true([&] { return all.all_there(); }));
   }
+}
+
+BOOST_AUTO_TEST_CASE(it_ends_while_a_server_is_silent)
+{
+  const temp_directory directory;
+  const std::string path = directory.path() + "/server";
+  asio::io_context context;
+  asio::local::stream_protocol::acceptor silent(context, asio::local::stream_protocol::endpoint(path));
+  program waiting = run_with(directory, {"--runtime-directory", directory.path(), "--attach", path});
+  const auto connection = silent.accept();
+  waiting.signal(SIGTERM);
+  BOOST_TEST(waiting.wait() == 0);
+  BOOST_TEST(waiting.output().find("timed out") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_killed_one_is_noticed_and_may_come_back)
