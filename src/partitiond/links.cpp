@@ -2,8 +2,8 @@
 // Moving mail and following links up and down.
 #include "links.hpp"
 
-#include "shared_eventfd.hpp"
 #include "log.hpp"
+#include "shared_eventfd.hpp"
 
 #include <algorithm>
 #include <string>

@@ -10,6 +10,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fcntl.h>
@@ -184,6 +185,7 @@ void vfio_device::open_memory(const std::string& file, error_code& ec)
 void vfio_device::count_vectors(error_code& ec)
 {
   const std::uint32_t served = region::open(memory_, ec).geometry().vectors;
+  served_ = std::min<std::uint32_t>(served, most_vectors);
   if (ec || served >= vectors_)
     return;
   log(level::warning, "the device has " + std::to_string(vectors_) + " vectors, of which the server serves "
@@ -232,7 +234,7 @@ descriptor vfio_device::listen(unsigned vector, error_code& ec)
 
 descriptor vfio_device::ringer(std::uint32_t peer, unsigned vector, error_code& ec)
 {
-  if (peer >= max_partitions || vector >= most_vectors)
+  if (peer >= max_partitions || vector >= served_)
   {
     ec = boost::asio::error::not_found;
     return descriptor();

@@ -33,7 +33,8 @@ public:
   detail::descriptor listen(unsigned vector, boost::system::error_code& ec) override;
 
   /// The kernel rings when the eventfd is written to, if it can: up to 1000 eventfds a device. The others are watched.
-  /// @param ec not_found for a number that no partition can have: who is there the region says, not the device.
+  /// @param ec not_found for a number or a vector that no partition can have: who is there the region says, not the
+  /// device.
   detail::descriptor ringer(std::uint32_t peer, unsigned vector, boost::system::error_code& ec) override;
 
   int watched() const noexcept override { return watched_.get(); }
@@ -56,7 +57,8 @@ private:
   part registers_;
   region_memory memory_;
   std::uint32_t id_ = 0;
-  unsigned vectors_ = 0;
+  unsigned vectors_ = 0;     // of this device
+  std::uint32_t served_ = 0; // of each partition, by the server
   std::map<std::uint32_t, detail::descriptor> ringers_; // by what to write into the register
 
   void open_device(const std::string& address, boost::system::error_code& ec);
