@@ -29,6 +29,19 @@ void write_identity(region_header& header, const connection_geometry& geometry) 
 
 std::atomic<std::uint64_t> attached_bytes{0}; // by this process; only a sum, so nothing is ordered by it
 
+#ifdef MADV_POPULATE_WRITE
+// Advice is taken for advice by some that stand in for the kernel, as qemu's emulation of processes.
+bool populates(void* populated) noexcept
+{
+  static const bool result = [populated]
+  {
+    unsigned char there = 0;
+    return ::mincore(populated, page_size, &there) == 0 && (there & 1) != 0;
+  }();
+  return result;
+}
+#endif
+
 } // namespace
 
 bool attached_share::take(std::uint64_t size) noexcept
@@ -73,7 +86,7 @@ void connection_memory::allocate(const memfd& memory, boost::system::error_code&
 #ifdef MADV_POPULATE_WRITE
   // Maps them as well, which is one fault for each otherwise.
   if (::madvise(base(), page_size + first_pages, MADV_POPULATE_WRITE) == 0
-      && ::madvise(base() + acceptor_ring, first_pages, MADV_POPULATE_WRITE) == 0)
+      && ::madvise(base() + acceptor_ring, first_pages, MADV_POPULATE_WRITE) == 0 && populates(base()))
   {
     ec.clear();
     return;

@@ -82,13 +82,19 @@ bool signal(int fd) noexcept
   return false;
 }
 
+// The best that can be done without the kernel's help.
+void make_non_blocking(int fd) noexcept
+{
+  ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+}
+
 } // namespace
 
 void ring_shared_eventfd(int fd) noexcept
 {
   if (signal(fd))
     return;
-  ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+  make_non_blocking(fd);
   ring_eventfd(fd);
 }
 
@@ -100,8 +106,9 @@ void drain_eventfd(int fd) noexcept
   do
     n = ::preadv2(fd, &part, 1, -1, RWF_NOWAIT);
   while (n < 0 && errno == EINTR);
-  if (n >= 0 || errno != EOPNOTSUPP)
+  if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
     return;
+  make_non_blocking(fd);
   do
     n = ::read(fd, &count, sizeof(count));
   while (n < 0 && errno == EINTR);

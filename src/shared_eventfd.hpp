@@ -11,12 +11,13 @@
 namespace shm {
 namespace detail {
 
-/// Makes an eventfd readable, and blocks in no case. Thread safe; also in a child process after fork(2). Where the
-/// kernel has no io_submit(2), as a filter of system calls may have it, O_NONBLOCK is set and the eventfd written to.
+/// Makes an eventfd readable, and blocks in no case. Thread safe; also in a child process after fork(2). Where there is
+/// no io_submit(2), as under some filters of system calls, O_NONBLOCK is set and the eventfd written to: whoever clears
+/// the one just then can make that wait.
 void ring_shared_eventfd(int fd) noexcept;
 
-/// Makes an eventfd unreadable, and blocks in no case where the kernel has RWF_NOWAIT for eventfds (Linux 5.8). Of
-/// others O_NONBLOCK has to be set.
+/// Makes an eventfd unreadable, and blocks in no case. Where the kernel has no RWF_NOWAIT for eventfds (before Linux
+/// 5.8), O_NONBLOCK is set and the eventfd read.
 void drain_eventfd(int fd) noexcept;
 
 } // namespace detail
