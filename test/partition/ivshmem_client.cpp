@@ -4,19 +4,17 @@
 #include "socket_test.hpp"
 
 #include "doorbell.hpp"
+#include "fake_ivshmem_server.hpp"
 #include "ivshmem_client.hpp"
 #include "ivshmem_server.hpp"
 #include "memfd.hpp"
 #include "open_resources.hpp"
-#include "partition_region.hpp"
 #include "raw_ivshmem_client.hpp"
 #include "send_descriptors.hpp"
 #include "shared_eventfd.hpp"
 
 #include <shm/error.hpp>
 
-#include <functional>
-#include <future>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -32,99 +30,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// Something that a server says: bytes, with descriptors.
-struct saying
-{
-  std::int64_t value = 0;
-  std::vector<int> attached;
-};
-
-using speech = std::vector<saying>;
-
-void say(int socket, const saying& one)
-{
-  const auto bytes = static_cast<std::uint64_t>(one.value);
-  BOOST_TEST_REQUIRE(send_with_descriptors(socket, &bytes, sizeof(bytes), one.attached) == 8);
-}
-
-/// A server that says what it is told to, with a region of 4 partitions that have 2 vectors.
-class fake_server
-{
-public:
-  fake_server() : listening_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))
-  {
-    const sockaddr_un address = socket_file(path());
-    BOOST_REQUIRE(::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
-    BOOST_REQUIRE(::listen(listening_.get(), 8) == 0);
-    error_code ec;
-    for (descriptor& bell : bells)
-      bell = shm::detail::open_eventfd(ec);
-  }
-
-  std::string path() const { return directory_.path() + "/server"; }
-
-  /// Number 1 of two.
-  speech greeting() const
-  {
-    return {{0, {}}, {1, {}}, {-1, {memory()}}, {0, {bells[0].get()}}, {0, {bells[1].get()}}, {1, {bells[2].get()}},
-        {1, {bells[3].get()}}};
-  }
-
-  int memory() const { return region_.place().descriptor; }
-
-  /// A client to whom something is said meanwhile.
-  std::unique_ptr<ivshmem_client> meet(
-      const std::function<void(int)>& talk, error_code& ec, milliseconds timeout = milliseconds(10000))
-  {
-    connection.reset();
-    std::promise<void> accepted;
-    std::thread talking(
-        [&]
-        {
-          connection.reset(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-          accepted.set_value();
-          talk(connection.get());
-        });
-    auto result = ivshmem_client::connect(path(), timeout, ec);
-    accepted.get_future().wait();
-    if (!result)
-      ::shutdown(connection.get(), SHUT_RDWR); // for who talks without end
-    talking.join();
-    return result;
-  }
-
-  std::unique_ptr<ivshmem_client> meet(
-      const speech& said, error_code& ec, milliseconds timeout = milliseconds(10000))
-  {
-    return meet(
-        [&](int socket)
-        {
-          for (const saying& one : said)
-          {
-            const auto bytes = static_cast<std::uint64_t>(one.value);
-            send_with_descriptors(socket, &bytes, sizeof(bytes), one.attached);
-          }
-        },
-        ec, timeout);
-  }
-
-  std::unique_ptr<ivshmem_client> meet()
-  {
-    error_code ec;
-    auto result = meet(greeting(), ec);
-    BOOST_TEST_REQUIRE(!ec, ec.message());
-    return result;
-  }
-
-  descriptor bells[6];
-  descriptor connection;
-
-private:
-  temp_directory directory_;
-  partition_region region_;
-  descriptor listening_;
-};
-
 bool rung(const descriptor& bell)
 {
   const bool result = readable(bell.get(), 0);
@@ -138,7 +43,7 @@ BOOST_FIXTURE_TEST_SUITE(handshake, watchdog)
 
 BOOST_AUTO_TEST_CASE(takes_what_the_server_gives)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   const auto client = server.meet();
   BOOST_TEST(client->id() == 1u);
   BOOST_TEST(client->vectors() == 2u);
@@ -151,7 +56,7 @@ BOOST_AUTO_TEST_CASE(takes_what_the_server_gives)
 
 BOOST_AUTO_TEST_CASE(bytes_may_come_one_by_one)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   error_code ec;
   const auto client = server.meet(
       [&](int socket)
@@ -174,7 +79,7 @@ BOOST_AUTO_TEST_CASE(bytes_may_come_one_by_one)
 
 BOOST_AUTO_TEST_CASE(every_wrong_word_is_refused)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   error_code ec;
   const descriptor unsealed(::memfd_create("asio-shm-unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   const descriptor sealed(::memfd_create("asio-shm-empty", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -236,7 +141,7 @@ BOOST_AUTO_TEST_CASE(every_wrong_word_is_refused)
 
 BOOST_AUTO_TEST_CASE(more_eventfds_than_vectors_are_refused)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   speech said = server.greeting();
   said.insert(said.begin() + 5, {0, {server.bells[4].get()}});
   error_code ec;
@@ -246,7 +151,7 @@ BOOST_AUTO_TEST_CASE(more_eventfds_than_vectors_are_refused)
 
 BOOST_AUTO_TEST_CASE(a_server_that_hangs_up_after_any_byte_leaves_nothing_behind)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   server.meet();
   server.connection.reset();
   const open_resources before = open_resources::now();
@@ -277,7 +182,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_hangs_up_after_any_byte_leaves_nothing_behind
 
 BOOST_AUTO_TEST_CASE(silence_has_an_end)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   for (std::size_t messages = 0; messages != server.greeting().size(); ++messages)
   {
     speech said = server.greeting();
@@ -290,7 +195,7 @@ BOOST_AUTO_TEST_CASE(silence_has_an_end)
 
 BOOST_AUTO_TEST_CASE(endless_talk_has_an_end)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   error_code ec;
   const auto client = server.meet(
       [&](int socket)
@@ -330,7 +235,7 @@ BOOST_AUTO_TEST_CASE(without_a_server_there_is_no_client)
 
 BOOST_AUTO_TEST_CASE(with_too_few_descriptors_it_says_so)
 {
-  fake_server server;
+  fake_ivshmem_server server;
   server.meet();
   server.connection.reset();
   const open_resources before = open_resources::now();
@@ -360,7 +265,7 @@ BOOST_FIXTURE_TEST_SUITE(later, watchdog)
 
 struct member
 {
-  fake_server server;
+  fake_ivshmem_server server;
   std::unique_ptr<ivshmem_client> client = server.meet();
   std::vector<std::pair<std::uint32_t, bool>> events;
 

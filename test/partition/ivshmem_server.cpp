@@ -9,16 +9,13 @@
 #include "open_resources.hpp"
 #include "partition_daemon.hpp"
 #include "raw_ivshmem_client.hpp"
+#include "running_ivshmem_server.hpp"
 #include "shared_eventfd.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <thread>
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 using namespace shm::partitiond;
@@ -27,93 +24,10 @@ using shm::detail::descriptor;
 
 namespace {
 
-constexpr std::uint64_t region_size = 4u << 20;
-
-bool exists(const std::string& path)
-{
-  struct stat status;
-  return ::lstat(path.c_str(), &status) == 0;
-}
-
 bool rung(const descriptor& bell)
 {
   return readable(bell.get(), 0);
 }
-
-/// A server in a thread of its own.
-class running_server
-{
-public:
-  explicit running_server(std::uint32_t partitions = 4, std::uint32_t vectors = 2, std::uint64_t size = region_size)
-    : vectors_(vectors)
-  {
-    error_code ec;
-    server_.emplace(context_, ivshmem_server::settings{path(), size, partitions, vectors}, ec);
-    BOOST_TEST_REQUIRE(!ec, ec.message());
-    thread_ = std::thread([this] { context_.run(); });
-  }
-
-  ~running_server()
-  {
-    context_.stop();
-    thread_.join();
-  }
-
-  std::string path() const { return directory_.path() + "/server"; }
-  std::uint32_t vectors() const { return vectors_; }
-
-private:
-  temp_directory directory_;
-  std::uint32_t vectors_;
-  boost::asio::io_context context_{1};
-  std::optional<ivshmem_server> server_;
-  std::thread thread_;
-};
-
-/// One that is there and knows who else is.
-struct member : raw_ivshmem_client
-{
-  explicit member(const running_server& server, std::size_t chunk = 8) : raw_ivshmem_client(server.path(), chunk)
-  {
-    be_greeted(server.vectors());
-  }
-
-  /// Reads until it knows these, with all their eventfds.
-  void wait_for(const std::vector<std::int64_t>& numbers, std::size_t vectors)
-  {
-    const auto right = [&]
-    {
-      return std::all_of(numbers.begin(), numbers.end(),
-          [&](std::int64_t one) { return bells.count(one) != 0 && bells[one].size() == vectors; });
-    };
-    while (!right())
-      take();
-  }
-};
-
-/// The header of the region as a member has it.
-class mapped_header
-{
-public:
-  explicit mapped_header(const raw_ivshmem_client& from)
-    : base_(::mmap(nullptr, header_size, PROT_READ, MAP_SHARED, from.memory.get(), 0))
-  {
-    BOOST_REQUIRE(base_ != MAP_FAILED);
-  }
-  ~mapped_header() { ::munmap(base_, header_size); }
-  mapped_header(const mapped_header&) = delete;
-  mapped_header& operator=(const mapped_header&) = delete;
-  const region_header* operator->() const { return static_cast<const region_header*>(base_); }
-
-  /// Waits until the server has noticed that this one is there, or has left.
-  void wait_until(std::size_t number, bool there) const
-  {
-    BOOST_TEST_REQUIRE(comes_true([&] { return ((*this)->present[number].load() != 0) == there; }));
-  }
-
-private:
-  void* base_;
-};
 
 } // namespace
 
@@ -123,7 +37,7 @@ BOOST_AUTO_TEST_CASE(a_newcomer_is_told_everything_in_order)
 {
   for (const std::size_t chunk : {8u, 1u, 3u})
   {
-    const running_server server(4, 3);
+    const running_ivshmem_server server(4, 3);
     const member other(server);
     raw_ivshmem_client newcomer(server.path(), chunk);
     BOOST_TEST(newcomer.next().value == 0);
@@ -143,7 +57,7 @@ BOOST_AUTO_TEST_CASE(a_newcomer_is_told_everything_in_order)
 
 BOOST_AUTO_TEST_CASE(version_and_number_come_without_descriptors)
 {
-  const running_server server;
+  const running_ivshmem_server server;
   raw_ivshmem_client newcomer(server.path());
   BOOST_TEST(!newcomer.next().attached.valid());
   BOOST_TEST(!newcomer.next().attached.valid());
@@ -151,14 +65,14 @@ BOOST_AUTO_TEST_CASE(version_and_number_come_without_descriptors)
 
 BOOST_AUTO_TEST_CASE(the_memory_is_sealed_and_has_a_header)
 {
-  const running_server server(4, 2);
+  const running_ivshmem_server server(4, 2);
   const member one(server);
   struct stat status;
   BOOST_REQUIRE(::fstat(one.memory.get(), &status) == 0);
-  BOOST_TEST(static_cast<std::uint64_t>(status.st_size) == region_size);
+  BOOST_TEST(static_cast<std::uint64_t>(status.st_size) == running_ivshmem_server::region_size);
   BOOST_TEST(::ftruncate(one.memory.get(), 0) != 0);
   error_code ec;
-  const region_geometry geometry = region::open({one.memory.get(), 0, region_size}, ec).geometry();
+  const region_geometry geometry = region::open({one.memory.get(), 0, running_ivshmem_server::region_size}, ec).geometry();
   BOOST_TEST(!ec);
   BOOST_TEST(geometry.partitions == 4u);
   BOOST_TEST(geometry.vectors == 2u);
@@ -167,7 +81,7 @@ BOOST_AUTO_TEST_CASE(the_memory_is_sealed_and_has_a_header)
 
 BOOST_AUTO_TEST_CASE(each_rings_each)
 {
-  const running_server server(4, 3);
+  const running_ivshmem_server server(4, 3);
   member a(server), b(server), c(server);
   for (member* one : {&a, &b, &c})
     one->wait_for({0, 1, 2}, 3);
@@ -190,7 +104,7 @@ BOOST_FIXTURE_TEST_SUITE(coming_and_going, watchdog)
 
 BOOST_AUTO_TEST_CASE(in_whatever_order)
 {
-  const running_server server(4, 2);
+  const running_ivshmem_server server(4, 2);
   const member witness(server);
   const mapped_header header(witness);
   std::vector<std::size_t> order = {1, 2, 3};
@@ -219,7 +133,7 @@ BOOST_AUTO_TEST_CASE(in_whatever_order)
 
 BOOST_AUTO_TEST_CASE(the_lowest_free_number_is_given_out)
 {
-  const running_server server(3, 1);
+  const running_ivshmem_server server(3, 1);
   member a(server);
   std::optional<member> b(std::in_place, server);
   const member c(server);
@@ -241,7 +155,7 @@ BOOST_AUTO_TEST_CASE(the_lowest_free_number_is_given_out)
 
 BOOST_AUTO_TEST_CASE(who_is_too_much_is_turned_away)
 {
-  const running_server server(2, 1);
+  const running_ivshmem_server server(2, 1);
   member a(server);
   std::optional<member> b(std::in_place, server);
   a.wait_for({0, 1}, 1);
@@ -256,7 +170,7 @@ BOOST_AUTO_TEST_CASE(who_is_too_much_is_turned_away)
 
 BOOST_AUTO_TEST_CASE(the_header_says_who_is_there)
 {
-  const running_server server(4, 2);
+  const running_ivshmem_server server(4, 2);
   member a(server);
   const mapped_header header(a);
   BOOST_TEST(comes_true([&] { return header->present[0].load() != 0; }));
@@ -291,7 +205,7 @@ BOOST_AUTO_TEST_CASE(a_killed_process_has_left)
         parent.send(client.id);
         return static_cast<int>(parent.receive<int>());
       });
-  const running_server server(4, 2);
+  const running_ivshmem_server server(4, 2);
   member a(server);
   std::array<char, 100> path{};
   BOOST_REQUIRE(server.path().size() < path.size());
@@ -307,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_killed_process_has_left)
 
 BOOST_AUTO_TEST_CASE(sixty_partitions_know_each_other)
 {
-  const running_server server(60, 2, 64u << 20);
+  const running_ivshmem_server server(60, 2, 64u << 20);
   std::vector<std::unique_ptr<raw_ivshmem_client>> all;
   for (std::size_t i = 0; i != 60; ++i)
   {
@@ -327,7 +241,7 @@ BOOST_FIXTURE_TEST_SUITE(bad_clients, watchdog)
 
 BOOST_AUTO_TEST_CASE(who_hangs_up_after_any_byte_leaves_nothing_behind)
 {
-  const running_server server(4, 2);
+  const running_ivshmem_server server(4, 2);
   member witness(server);
   const mapped_header header(witness);
   std::optional<open_resources> before;
@@ -357,7 +271,7 @@ BOOST_AUTO_TEST_CASE(who_hangs_up_after_any_byte_leaves_nothing_behind)
 BOOST_AUTO_TEST_CASE(who_does_not_read_costs_nothing_and_misses_nothing)
 {
   constexpr std::size_t vectors = 8;
-  const running_server server(4, vectors, 8u << 20);
+  const running_ivshmem_server server(4, vectors, 8u << 20);
   raw_ivshmem_client asleep(server.path());
   member awake(server);
   const mapped_header header(awake);
@@ -388,7 +302,7 @@ BOOST_AUTO_TEST_CASE(who_does_not_read_costs_nothing_and_misses_nothing)
 
 BOOST_AUTO_TEST_CASE(who_talks_is_not_listened_to)
 {
-  const running_server server(4, 2);
+  const running_ivshmem_server server(4, 2);
   member loud(server);
   const mapped_header header(loud);
   const std::vector<char> noise(1 << 16, 'x');
@@ -403,116 +317,6 @@ BOOST_AUTO_TEST_CASE(who_talks_is_not_listened_to)
     other.close();
     header.wait_until(1, false);
   }
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-BOOST_FIXTURE_TEST_SUITE(file_of_the_socket, watchdog)
-
-struct place
-{
-  temp_directory directory;
-  const std::string path = directory.path() + "/server";
-  boost::asio::io_context context;
-
-  error_code serve(const std::string& where, std::uint64_t size = region_size)
-  {
-    error_code ec;
-    const ivshmem_server server(context, {where, size, 2, 1}, ec);
-    return ec;
-  }
-
-  void leave_stale_file() const
-  {
-    const descriptor dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_un address = socket_file(path);
-    BOOST_REQUIRE(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
-  }
-};
-
-BOOST_AUTO_TEST_CASE(is_its_users_alone_and_goes_with_the_server)
-{
-  place at;
-  {
-    error_code ec;
-    const ivshmem_server server(at.context, {at.path, region_size, 2, 1}, ec);
-    BOOST_TEST(!ec);
-    struct stat status;
-    BOOST_REQUIRE(::lstat(at.path.c_str(), &status) == 0);
-    BOOST_TEST(status.st_mode == (S_IFSOCK | 0600u));
-  }
-  BOOST_TEST(!exists(at.path));
-}
-
-BOOST_AUTO_TEST_CASE(a_dead_servers_is_replaced)
-{
-  place at;
-  at.leave_stale_file();
-  BOOST_TEST(!at.serve(at.path));
-}
-
-BOOST_AUTO_TEST_CASE(a_living_servers_is_not)
-{
-  const running_server server;
-  place at;
-  BOOST_TEST(at.serve(server.path()) == error::address_in_use);
-  BOOST_TEST(member(server).id == 0);
-}
-
-BOOST_AUTO_TEST_CASE(another_kind_of_file_is_not)
-{
-  place at;
-  std::ofstream(at.path) << "precious";
-  BOOST_TEST(at.serve(at.path) == error::address_in_use);
-  BOOST_TEST(text_of(at.path) == "precious");
-}
-
-BOOST_AUTO_TEST_CASE(of_several_servers_at_once_one_gets_it)
-{
-  place at;
-  for (int round = 0; round != 200; ++round)
-  {
-    if (!exists(at.path))
-      at.leave_stale_file();
-    std::atomic<int> ready{0}, served{0}, wrong{0}, done{0};
-    std::vector<std::thread> threads;
-    for (int i = 0; i != 4; ++i)
-      threads.emplace_back(
-          [&]
-          {
-            boost::asio::io_context context;
-            for (++ready; ready != 4;)
-              std::this_thread::yield();
-            error_code ec;
-            const ivshmem_server server(context, {at.path, region_size, 2, 1}, ec);
-            ++(!ec ? served : wrong);
-            if (ec == error::address_in_use)
-              --wrong;
-            for (++done; done != 4;)
-              std::this_thread::yield();
-            // Nobody took its file away.
-            if (!ec && !exists(at.path))
-              ++wrong;
-          });
-    for (std::thread& one : threads)
-      one.join();
-    BOOST_TEST(served == 1);
-    BOOST_TEST(wrong == 0);
-  }
-}
-
-BOOST_AUTO_TEST_CASE(what_cannot_be_served_leaves_nothing)
-{
-  place at;
-  BOOST_TEST(!at.serve(at.path)); // the context has its own descriptors now
-  const open_resources before = open_resources::now();
-  BOOST_TEST(at.serve("") == error::name_too_long);
-  BOOST_TEST(at.serve(std::string(200, 'a')) == error::name_too_long);
-  BOOST_TEST(at.serve(at.directory.path() + "/no/server") == boost::system::errc::no_such_file_or_directory);
-  for (const std::uint64_t size : {0ull, 4096ull, 1ull << 19, (4ull << 20) + 4096, 3ull << 20})
-    BOOST_TEST(at.serve(at.path, size) == error::invalid_argument);
-  BOOST_TEST(!exists(at.path));
-  BOOST_TEST(open_resources::now() == before);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
