@@ -69,7 +69,8 @@ connections::pointer connections::prepare(const detail::hello& wanted, error_cod
     return nullptr;
   }
   const auto result = std::make_shared<end>(context_);
-  if (size() >= most || !allocate(*result, wanted.geometry))
+  // Who does not say that it has closed keeps its part of the memory, not that of connections to others.
+  if (size() >= most || kept_by_[*peer] > places_.area_size / share || !allocate(*result, wanted.geometry))
   {
     ec = error::no_memory;
     return nullptr;

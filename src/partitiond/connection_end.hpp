@@ -48,6 +48,7 @@ struct connection_end
   bool accepted = false;          ///< ACCEPTED was sent or received.
   bool linked = true;             ///< The link has been up since it began.
   bool peer_ended = false;        ///< CLOSED or REFUSED came, or nothing is to come.
+  bool kept = false;              ///< Counted as memory that the other partition has not given up.
   bool application_ended = false; ///< The same for this side.
 };
 

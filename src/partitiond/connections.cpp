@@ -20,13 +20,13 @@ using boost::system::error_code;
 using detail::descriptor;
 
 connections::connections(asio::io_context& context, exchange& others, attachment& bells, slice_allocator& slices,
-    const area_places& places, bool after_crash)
+    const area_places& places, bool after_another)
   : context_(context),
     others_(others),
     bells_(bells),
     slices_(slices),
     places_(places),
-    settled_(slice_allocator::clock::now() + (after_crash ? settling : std::chrono::seconds(0))),
+    settled_(slice_allocator::clock::now() + (after_another ? settling : std::chrono::seconds(0))),
     last_number_(std::random_device()())
 {
   // Vector 0 is the daemon's.
@@ -144,6 +144,11 @@ void connections::on_application_end(const pointer& which)
   // Who was refused, or has refused, says no more.
   if (which->linked && (which->accepted || !which->peer_ended))
     send(*which, mail_kind::closed);
+  if (which->connector && which->linked && !which->peer_ended)
+  {
+    which->kept = true;
+    kept_by_[which->peer] += which->message.geometry.size();
+  }
   forget_if_over(which);
 }
 
@@ -152,6 +157,8 @@ void connections::forget_if_over(const pointer& which)
   const pointer kept = which;
   if (!kept->application_ended || (kept->linked && !kept->peer_ended))
     return;
+  if (kept->kept)
+    kept_by_[kept->peer] -= kept->message.geometry.size();
   if (kept->linked)
     ends_.erase(key(kept->peer, kept->connector, kept->number));
   else

@@ -72,16 +72,16 @@ public:
   /// Connections that one other partition may open at a time.
   static constexpr std::size_t most_from_peer = 1024;
 
-  /// After a daemon that was killed, its applications, and those that they were connected to, may not know yet that
-  /// their connections have ended: so long their memory is given to nobody else.
-  static constexpr std::chrono::seconds settling{1};
+  /// After an earlier daemon, its applications, and those that they were connected to, may not know yet that their
+  /// connections have ended: so long their memory is given to nobody else.
+  static constexpr std::chrono::seconds settling = slice_allocator::rest;
 
   /// Connections of all partitions, in either direction.
   static constexpr std::size_t most = 16384;
 
-  /// @param after_crash Whether the last daemon of this partition has not left in an orderly way.
+  /// @param after_another Whether this partition had a daemon before, which may have given memory out.
   connections(boost::asio::io_context& context, exchange& others, attachment& bells, slice_allocator& slices,
-      const area_places& places, bool after_crash);
+      const area_places& places, bool after_another);
   ~connections();
 
   /// An application wants one.
@@ -144,6 +144,7 @@ private:
   std::set<pointer> unlinked_; // whose link went down, until the application has closed
   std::set<pointer> relayed_;
   std::map<std::uint32_t, std::size_t> accepted_from_;
+  std::map<std::uint32_t, std::uint64_t> kept_by_; // bytes of slices that are closed here, and not yet there
 };
 
 } // namespace partitiond

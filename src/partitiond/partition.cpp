@@ -92,7 +92,9 @@ void partition::make_parts(const options& wanted, error_code& ec)
   known_ = std::make_unique<known_partitions>(id, self);
 
   slices_ = std::make_unique<slice_allocator>(slices_offset(geometry.partitions), geometry.area_size);
-  const bool crashed = region_.header_of(id).joined.load(std::memory_order_acquire) != 0;
+  // Its end may have been an orderly one: others can have the memory mapped all the same.
+  const bool after_another = region_.header_of(id).joined.load(std::memory_order_acquire) != 0
+      || region_.header_of(id).heartbeat.load(std::memory_order_acquire) != 0;
   own_ = std::make_unique<own_area>(region_, id);
   std::vector<link_places> places(geometry.partitions);
   others_.resize(geometry.partitions);
@@ -104,7 +106,7 @@ void partition::make_parts(const options& wanted, error_code& ec)
     }
   const area_places areas = {region_.base(), geometry.area_size, geometry.partitions};
   exchange& others = *this;
-  connections_ = std::make_unique<connections>(context_, others, bells_, *slices_, areas, crashed);
+  connections_ = std::make_unique<connections>(context_, others, bells_, *slices_, areas, after_another);
   links::handlers handlers;
   handlers.alive = [this](std::uint32_t peer) { return others_[peer]->alive(); };
   handlers.changed = [this](std::uint32_t peer, bool up) { on_link(peer, up); };

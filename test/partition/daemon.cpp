@@ -293,6 +293,51 @@ BOOST_AUTO_TEST_CASE(a_daemon_that_is_killed_ends_the_connections_on_both_sides)
   }
 }
 
+BOOST_AUTO_TEST_CASE(listeners_that_never_accept_leave_memory_for_connections_to_others)
+{
+  const partitions all(3);
+  std::vector<std::unique_ptr<fake_listener>> hung;
+  for (int port = 100; port != 106; ++port)
+    hung.push_back(std::make_unique<fake_listener>(all.directory(1), "0.0.0.0:" + std::to_string(port)));
+  fake_listener there(all.directory(2), "0.0.0.0:80");
+  bool refused = false;
+  for (int i = 0; i != 60 && !refused; ++i)
+  {
+    application impatient(all.directory(0));
+    impatient.ask(all.address(1), static_cast<unsigned short>(100 + i % 6));
+    refused = impatient.reason() == shm::error::no_memory;
+  }
+  BOOST_TEST(refused); // with what is left for others
+  application other(all.directory(0));
+  other.ask(all.address(2), 80);
+  BOOST_TEST(!other.reason());
+}
+
+BOOST_AUTO_TEST_CASE(memory_of_an_earlier_daemon_rests)
+{
+  partitions all(2);
+  fake_listener there(all.directory(0), "0.0.0.0:80");
+  for (const int number : {SIGTERM, SIGKILL})
+  {
+    application before(all.directory(1));
+    before.ask(all.address(0), 80);
+    const auto held = there.accept(); // and does not close
+    before.wait_for_slice();
+    const auto end = std::chrono::steady_clock::now();
+    all.daemon(1).signal(number);
+    all.daemon(1).wait();
+    std::remove(all.log_file(1).c_str());
+    all.start(1);
+    BOOST_REQUIRE(comes_true([&] { return all.all_there(); }));
+    application after(all.directory(1));
+    after.ask(all.address(0), 80);
+    const auto next = there.accept();
+    after.wait_for_slice();
+    // Not less: that is what is promised, and no question of speed.
+    BOOST_TEST((std::chrono::steady_clock::now() - end >= std::chrono::seconds(5)));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(memory_is_given_back_and_given_out_again)
 {
   const partitions all(2, {"--size", "16M", "--partitions", "2"});
