@@ -87,8 +87,8 @@ private:
   // Writes the quote of this number. Returns its end.
   char* format(char* to) const
   {
-    char* const end = to + longest_line;
-    to = std::to_chars(to, end, number_).ptr;
+    char* const end = to + longest_line - 1; // the end of the line has its place
+    to = std::to_chars(to, end - 1, number_).ptr;
     *to++ = ' ';
     to = std::to_chars(to, end, 10000 + number_ * number_ % 997).ptr;
     *to++ = '\n';
