@@ -5,6 +5,7 @@
 #include "untrusted.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 namespace shm {
@@ -20,21 +21,34 @@ own_area::own_area(const region& where, std::uint32_t id)
 
 void own_area::join(const partition_identity& identity)
 {
-  header_.identity = identity;
   std::random_device random;
-  const std::uint64_t start = (std::uint64_t{random()} << 32 | random()) | 1;
+  identity_ = identity;
+  joined_ = (std::uint64_t{random()} << 32 | random()) | 1;
+  say_who();
+}
+
+// Others read at any time, so what is right is not written again.
+void own_area::say_who() noexcept
+{
+  const partition_identity said = detail::untrusted_copy(header_.identity);
+  if (std::memcmp(&said, &identity_, sizeof(said)) != 0)
+    header_.identity = identity_;
   // Release: whoever sees it sees the identity.
-  header_.joined.store(start, std::memory_order_release);
+  if (untrusted(header_.joined).any() != joined_)
+    header_.joined.store(joined_, std::memory_order_release);
 }
 
 void own_area::leave() noexcept
 {
+  joined_ = 0;
   header_.joined.store(0, std::memory_order_release);
   listeners_.count.store(0, std::memory_order_release);
 }
 
 void own_area::beat() noexcept
 {
+  if (joined_ != 0)
+    say_who();
   header_.heartbeat.store(++beats_, std::memory_order_release);
 }
 

@@ -25,15 +25,20 @@ public:
   /// Says that nobody is here any more.
   void leave() noexcept;
 
-  /// To be called often: without it, the others take this partition for dead.
+  /// To be called often: without it, the others take this partition for dead. What another one has written over who is
+  /// here is right again afterwards.
   void beat() noexcept;
 
   /// Ports on which somebody listens.
   void set_listeners(const std::vector<std::uint16_t>& ports) noexcept;
 
 private:
+  void say_who() noexcept;
+
   area_header& header_;
   listener_table& listeners_;
+  partition_identity identity_{};
+  std::uint64_t joined_ = 0;
   std::uint64_t beats_ = 0;
 };
 

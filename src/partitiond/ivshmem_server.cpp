@@ -7,6 +7,7 @@
 #include "ivshmem_message.hpp"
 #include "log.hpp"
 #include "shared_eventfd.hpp"
+#include "untrusted.hpp"
 
 #include <boost/asio/error.hpp>
 
@@ -32,6 +33,9 @@ using detail::last_error;
 // While the kernel has too many descriptors in flight for this user.
 constexpr std::chrono::milliseconds retry_pause{10};
 
+// Between two looks at the region's header, which every partition can write to.
+constexpr std::chrono::seconds header_interval{1};
+
 std::uint64_t random_number()
 {
   std::random_device random;
@@ -51,13 +55,15 @@ descriptor open_folder_of(const std::string& path, error_code& ec)
 } // namespace
 
 ivshmem_server::ivshmem_server(asio::io_context& context, const settings& wanted, error_code& ec)
-  : context_(context), wanted_(wanted), acceptor_(context)
+  : context_(context), wanted_(wanted), header_timer_(context), acceptor_(context)
 {
   listen(ec); // first: who is there already has a region of its own
   if (!ec)
     make_region(ec);
   if (!ec)
     accept();
+  if (!ec)
+    keep_header();
 }
 
 ivshmem_server::~ivshmem_server()
@@ -94,6 +100,7 @@ void ivshmem_server::make_region(error_code& ec)
   if (!ec && !kept.valid())
     ec = last_error();
   memory_ = std::make_shared<const descriptor>(std::move(kept));
+  std::memcpy(constants_.data(), mapping_.get_address(), constants_.size());
 }
 
 void ivshmem_server::listen(error_code& ec)
@@ -251,10 +258,31 @@ void ivshmem_server::leave(const pointer& who)
 void ivshmem_server::set_present(std::uint32_t id, std::uint64_t since)
 {
   auto& header = *static_cast<region_header*>(mapping_.get_address());
+  present_[id] = since;
   header.present[id].store(since, std::memory_order_release);
   for (const auto& other : clients_)
     if (other.first != id && !other.second->bells.empty())
       detail::ring_shared_eventfd(other.second->bells.front()->get());
+}
+
+// What a partition has written over it would else outlive that partition.
+void ivshmem_server::keep_header()
+{
+  void* const base = mapping_.get_address();
+  const auto said = detail::untrusted_copy(*static_cast<const decltype(constants_)*>(base));
+  if (said != constants_)
+    std::memcpy(base, constants_.data(), constants_.size());
+  auto& present = static_cast<region_header*>(base)->present;
+  for (std::uint32_t id = 0; id != max_partitions; ++id)
+    if (detail::untrusted(present[id]).any() != present_[id])
+      set_present(id, present_[id]);
+  header_timer_.expires_after(header_interval);
+  header_timer_.async_wait(
+      [this](const error_code& ec)
+      {
+        if (!ec)
+          keep_header();
+      });
 }
 
 void ivshmem_server::say(const pointer& to, std::int64_t value, shared_descriptor attached)

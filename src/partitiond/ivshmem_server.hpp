@@ -12,6 +12,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -29,7 +31,8 @@ namespace partitiond {
 /// To a newcomer it says what is in ivshmem_message.hpp. To the others: <id> (+ eventfd) for each vector, unless they
 /// have been told before: the eventfds belong to the number, whoever has it. Nobody is told that a number is gone (<id>
 /// without an eventfd): QEMU 7.2 frees what it knows of it, and writes there when the number comes back. The region's
-/// header says who is there, and each daemon is rung when that changes. Clients say nothing.
+/// header says who is there, and each daemon is rung when that changes. Clients say nothing. What a partition writes over
+/// the header is right again within a second.
 ///
 /// Lives in one thread, that of the context; its constructor and destructor are called while that does not run.
 class ivshmem_server
@@ -88,11 +91,15 @@ private:
   void say(const pointer& to, std::int64_t value, shared_descriptor attached = nullptr);
   void write(const pointer& to);
   void set_present(std::uint32_t id, std::uint64_t since);
+  void keep_header();
 
   boost::asio::io_context& context_;
   const settings wanted_;
   shared_descriptor memory_;
   boost::interprocess::mapped_region mapping_;
+  std::array<unsigned char, offsetof(region_header, present)> constants_; // of the region's header, and the rest of it:
+  std::array<std::uint64_t, max_partitions> present_{};
+  boost::asio::steady_timer header_timer_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   bool bound_ = false;
   std::map<std::uint32_t, std::vector<shared_descriptor>> bells_; // by number, for whoever has it

@@ -62,7 +62,7 @@ static_assert(offsetof(region_header, present) == 0x80, "layout");
 
 inline constexpr char region_magic[8] = {'A', 'S', 'I', 'O', 'S', 'H', 'M', 'P'};
 
-/// What a partition calls itself. Not changed while `joined` is not 0.
+/// What a partition calls itself. Not changed while `joined` is not 0, but back to what it was.
 struct partition_identity
 {
   std::uint32_t family; ///< 4 or 6.

@@ -231,4 +231,28 @@ BOOST_AUTO_TEST_CASE(memory_outside_of_its_area_is_not_taken_for_a_connection)
   others.check();
 }
 
+BOOST_AUTO_TEST_CASE(who_is_who_is_right_again_after_it_was_written_over)
+{
+  partition_set all(3, {"--partitions", "3"}, region_by::file);
+  all.daemon(intruder::number).kill();
+  fake_listener there(all.directory(2), "0.0.0.0:80");
+  const intruder hostile(all);
+  for (const std::uint64_t joined : {0, 4711})
+  {
+    area_header& written = hostile.memory().header_of(2);
+    const partition_identity right = written.identity;
+    std::memset(&written.identity, 'x', sizeof(written.identity));
+    written.joined.store(joined);
+    BOOST_TEST(comes_true([&] { return std::memcmp(&written.identity, &right, sizeof(right)) == 0; }));
+    BOOST_TEST(comes_true([&] { return written.joined.load() != joined; }));
+    BOOST_TEST(comes_true(
+        [&]
+        {
+          application here(all.directory(0));
+          here.ask(all.address(2), 80);
+          return here.reason() != error::host_unreachable;
+        }));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -13,8 +13,10 @@
 #include "shared_eventfd.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -96,6 +98,24 @@ BOOST_AUTO_TEST_CASE(each_rings_each)
             BOOST_TEST(rung(one->bells[one->id][v]) == (one == to && v == vector));
         shm::detail::drain_eventfd(to->bells[to->id][vector].get());
       }
+}
+
+BOOST_AUTO_TEST_CASE(a_header_that_was_written_over_is_right_again)
+{
+  const running_ivshmem_server server(4, 2);
+  const member one(server);
+  const mapped_header header(one);
+  header.wait_until(0, true);
+  error_code ec;
+  const region written = region::open({one.memory.get(), 0, running_ivshmem_server::region_size}, ec);
+  BOOST_REQUIRE(!ec);
+  constexpr std::size_t size = offsetof(region_header, present) + sizeof(region_header::present);
+  const std::vector<unsigned char> right(written.base(), written.base() + size);
+  for (const int garbage : {0x00, 0xff})
+  {
+    std::memset(written.base(), garbage, size);
+    BOOST_TEST(comes_true([&] { return std::memcmp(written.base(), right.data(), size) == 0; }));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
