@@ -14,9 +14,13 @@ namespace partitiond {
 
 namespace {
 
-// A partition whose link comes and goes all the time, on purpose or not, gets no more attention than that.
+// A partition whose link comes and goes all the time, on purpose or not, gets less attention each time.
 constexpr std::chrono::milliseconds after_restart{100};
 constexpr std::chrono::milliseconds after_nonsense{1000};
+constexpr std::chrono::milliseconds longest_pause{5000};
+
+// A link that was up for so long is none that comes and goes.
+constexpr std::chrono::seconds lasting{10};
 
 } // namespace
 
@@ -59,13 +63,11 @@ bool links::look_at(std::uint32_t peer, neighbour& at)
   case link::change::up:
     at.ring = true;
     at.overflow = false;
+    at.up_since = std::chrono::steady_clock::now();
     handle_.changed(peer, true);
     break;
   case link::change::down:
-    at.ring = true;
-    at.shunned = std::chrono::steady_clock::now() + after_restart;
-    at.waiting.clear();
-    handle_.changed(peer, false);
+    on_down(peer, at, after_restart);
     break;
   case link::change::seen:
     at.ring = true;
@@ -144,9 +146,17 @@ void links::drop(std::uint32_t peer, neighbour& at, const char* why)
 {
   log(level::warning, "partition " + std::to_string(peer) + " is dropped: " + why);
   at.channel.drop(fresh());
+  on_down(peer, at, after_nonsense);
+}
+
+void links::on_down(std::uint32_t peer, neighbour& at, std::chrono::milliseconds shortest_pause)
+{
+  const auto now = std::chrono::steady_clock::now();
+  at.pause = now - at.up_since >= lasting ? shortest_pause
+                                          : std::clamp(2 * at.pause, shortest_pause, longest_pause);
+  at.shunned = now + at.pause;
   at.waiting.clear();
   at.ring = true;
-  at.shunned = std::chrono::steady_clock::now() + after_nonsense;
   handle_.changed(peer, false);
 }
 

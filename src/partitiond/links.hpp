@@ -80,7 +80,9 @@ private:
     detail::descriptor bell;
     bool ring = false;     // it has to look
     bool overflow = false; // it has not for too long
+    std::chrono::steady_clock::time_point up_since{};
     std::chrono::steady_clock::time_point shunned{}; // until then it is not looked at
+    std::chrono::milliseconds pause{0};              // which it was made to wait the last time
   };
 
   bool alive(std::uint32_t peer, const neighbour& at) const;
@@ -88,6 +90,7 @@ private:
   bool receive(std::uint32_t peer, neighbour& at);
   void flush(std::uint32_t peer, neighbour& at);
   void drop(std::uint32_t peer, neighbour& at, const char* why);
+  void on_down(std::uint32_t peer, neighbour& at, std::chrono::milliseconds shortest_pause);
   void ring_if_due(std::uint32_t peer, neighbour& at);
   std::uint64_t fresh();
 

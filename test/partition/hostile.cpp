@@ -21,13 +21,12 @@ using partition_set = shm::test::partitions;
 
 namespace {
 
-/// Partition 1, as a program that maps the region and has no daemon.
+/// A partition, as a program that maps the region and has no daemon.
 class intruder
 {
 public:
-  static constexpr std::uint32_t number = 1;
-
-  explicit intruder(const partition_set& all) : file_(::open((all.root() + "/region").c_str(), O_RDWR | O_CLOEXEC))
+  explicit intruder(const partition_set& all, std::uint32_t as = 1)
+    : number(as), file_(::open((all.root() + "/region").c_str(), O_RDWR | O_CLOEXEC))
   {
     struct stat status;
     BOOST_REQUIRE(::fstat(file_.get(), &status) == 0);
@@ -39,15 +38,18 @@ public:
   /// Seems to be alive, and has seen the others' epochs, so that they look at what else it writes.
   void keep_links_up()
   {
-    region_.header_of(number).joined.store(77);
-    region_.header_of(number).heartbeat.store(++beats_);
     for (std::uint32_t other = 0; other != region_.geometry().partitions; ++other)
       if (other != number)
-      {
-        link_block& mine = region_.block(number, other);
-        mine.epoch.store(5);
-        mine.seen.store(region_.block(other, number).epoch.load());
-      }
+        keep_link_up(other, 5);
+  }
+
+  void keep_link_up(std::uint32_t other, std::uint64_t epoch)
+  {
+    region_.header_of(number).joined.store(77);
+    region_.header_of(number).heartbeat.store(++beats_);
+    link_block& mine = region_.block(number, other);
+    mine.epoch.store(epoch);
+    mine.seen.store(region_.block(other, number).epoch.load());
   }
 
   void say_who(const char* address, const std::string& name)
@@ -93,21 +95,33 @@ public:
 
   const region& memory() const { return region_; }
 
+  const std::uint32_t number;
+
 private:
   shm::detail::descriptor file_;
   region region_;
   std::uint64_t beats_ = 0;
 };
 
-/// Connections between partitions 0 and 2, which have nothing to do with partition 1.
+/// Connections between partitions 0 and 2, which have nothing to do with others.
 struct bystanders
 {
   bystanders()
   {
-    all.daemon(intruder::number).kill();
+    all.daemon(1).kill();
     here.ask(all.address(2), 80);
     accepted = there.accept();
     here.wait_for_slice();
+  }
+
+  /// All numbers that have no daemon. A partition that has sent nonsense is not listened to for a while, another one is.
+  std::vector<std::unique_ptr<intruder>> intruders() const
+  {
+    std::vector<std::unique_ptr<intruder>> result;
+    for (std::uint32_t number = 0; number != room; ++number)
+      if (number != 0 && number != 2)
+        result.push_back(std::make_unique<intruder>(all, number));
+    return result;
   }
 
   /// They still are connected, and others can be.
@@ -122,7 +136,8 @@ struct bystanders
     BOOST_TEST(!another.hung_up());
   }
 
-  partition_set all{3, {"--partitions", "3"}, region_by::file};
+  static constexpr std::uint32_t room = 16;
+  partition_set all{3, {"--partitions", std::to_string(room)}, region_by::file};
   fake_listener there{all.directory(2), "0.0.0.0:80"};
   application here{all.directory(0)};
   std::unique_ptr<application> accepted;
@@ -135,49 +150,79 @@ BOOST_FIXTURE_TEST_SUITE(hostile_partition, watchdog)
 BOOST_AUTO_TEST_CASE(garbage_in_all_its_words_disturbs_nobody)
 {
   bystanders others;
-  intruder hostile(others.all);
+  const auto hostile = others.intruders();
   std::minstd_rand random(4711);
   for (int round = 0; round != 60; ++round)
   {
-    hostile.scribble(random, round);
+    for (const auto& one : hostile)
+      one->scribble(random, round);
     for (int beat = 0; beat != 10; ++beat)
     {
-      hostile.keep_links_up();
+      for (const auto& one : hostile)
+        one->keep_links_up();
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   }
   others.check();
 }
 
+BOOST_AUTO_TEST_CASE(one_that_comes_and_goes_gets_less_attention_each_time)
+{
+  bystanders others;
+  intruder hostile(others.all, 5);
+  std::uint64_t epoch = 1;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  while (std::chrono::steady_clock::now() < end)
+  {
+    hostile.memory().block(5, 0).epoch.store(++epoch);
+    for (int beat = 0; beat != 20; ++beat)
+    {
+      hostile.keep_link_up(0, epoch);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+  const std::string log = text_of(others.all.log_file(0));
+  std::size_t times = 0;
+  for (std::size_t at = 0; (at = log.find("is gone", at)) != std::string::npos; ++at)
+    ++times;
+  BOOST_TEST(times >= 2U); // one of them the daemon that was killed
+  BOOST_TEST(times <= 9U);
+  others.check();
+}
+
 BOOST_AUTO_TEST_CASE(mail_of_any_content_disturbs_nobody)
 {
   bystanders others;
-  intruder hostile(others.all);
-  hostile.say_who("10.9.8.2", "b");
+  const auto hostile = others.intruders();
+  for (const auto& one : hostile)
+    one->say_who("10.9.8.2", "b");
   std::minstd_rand random(815);
   mail valid;
   valid.connection = 1;
   valid.from_connector = true;
   valid.kind = mail_kind::connect;
-  valid.offset = slices_offset(3);
+  valid.offset = slices_offset(bystanders::room);
   valid.geometry = {{4096, 16}, {4096, 16}};
   valid.connector = socket_address_of("10.9.8.2", 4000);
   valid.acceptor = socket_address_of("10.9.8.1", 80);
-  for (int round = 0; round != 600; ++round)
+  for (int round = 0; round != 100; ++round)
   {
-    hostile.keep_links_up();
-    mail message = valid;
-    message.kind = static_cast<mail_kind>(1 + random() % 5);
-    message.connection = random() % 4;
-    message.from_connector = random() % 2 == 0;
-    message.vector = random() % 4 == 0 ? static_cast<std::uint32_t>(random()) : 0;
-    if (random() % 4 == 0)
-      message.offset = random() * std::uint64_t{random()};
-    mail_bytes bytes = encode(message);
-    if (random() % 4 == 0)
-      bytes[random() % bytes.size()] = static_cast<unsigned char>(random());
-    hostile.send(round % 2 == 0 ? 0 : 2, bytes);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    for (const auto& one : hostile)
+    {
+      one->keep_links_up();
+      mail message = valid;
+      message.kind = static_cast<mail_kind>(1 + random() % 5);
+      message.connection = random() % 4;
+      message.from_connector = random() % 2 == 0;
+      message.vector = random() % 4 == 0 ? static_cast<std::uint32_t>(random()) : 0;
+      if (random() % 4 == 0)
+        message.offset = random() * std::uint64_t{random()};
+      mail_bytes bytes = encode(message);
+      if (random() % 4 == 0)
+        bytes[random() % bytes.size()] = static_cast<unsigned char>(random());
+      one->send(round % 2 == 0 ? 0 : 2, bytes);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   others.check();
 }
@@ -185,47 +230,51 @@ BOOST_AUTO_TEST_CASE(mail_of_any_content_disturbs_nobody)
 BOOST_AUTO_TEST_CASE(memory_outside_of_its_area_is_not_taken_for_a_connection)
 {
   bystanders others;
-  intruder hostile(others.all);
+  const auto all = others.intruders();
   fake_listener listener(others.all.directory(0), "0.0.0.0:81");
-  hostile.say_who("10.9.8.2", "b");
-  const std::uint64_t area_size = hostile.memory().geometry().area_size;
+  const region& memory = all.front()->memory();
+  const std::uint64_t area_size = memory.geometry().area_size;
+  const std::uint64_t first = slices_offset(bystanders::room);
   mail message;
   message.from_connector = true;
   message.kind = mail_kind::connect;
   message.geometry = {{4096, 16}, {4096, 16}};
   message.connector = socket_address_of("10.9.8.2", 4000);
   message.acceptor = socket_address_of("10.9.8.1", 81);
-  for (const std::uint64_t offset : {std::uint64_t{0}, slices_offset(3) - page_size, slices_offset(3) + 8, area_size,
-           area_size - page_size, ~std::uint64_t{0} - page_size + 1, std::uint64_t{1} << 63})
+  const auto put = [&](intruder& hostile)
   {
-    // Until the daemon has dropped the link for it.
-    const link_block& theirs = hostile.memory().block(0, intruder::number);
-    const std::uint64_t epoch = theirs.epoch.load();
+    hostile.keep_links_up();
+    link_block& mine = memory.block(hostile.number, 0);
+    const mail_bytes bytes = encode(message);
+    std::memcpy(mine.slots[0], bytes.data(), bytes.size());
+    mine.sent.store(1);
+  };
+  auto hostile = all.begin();
+  for (const std::uint64_t offset : {std::uint64_t{0}, first - page_size, first + 8, area_size, area_size - page_size,
+           ~std::uint64_t{0} - page_size + 1, std::uint64_t{1} << 63})
+  {
+    (*hostile)->say_who("10.9.8.2", "b");
+    const std::string dropped =
+        "partition " + std::to_string((*hostile)->number) + " is dropped: it sent what makes no sense";
     message.connection = offset;
     message.offset = offset;
-    const mail_bytes bytes = encode(message);
     BOOST_TEST(comes_true(
         [&]
         {
-          hostile.keep_links_up();
-          link_block& mine = hostile.memory().block(intruder::number, 0);
-          std::memcpy(mine.slots[0], bytes.data(), bytes.size());
-          mine.sent.store(1);
-          return theirs.epoch.load() != epoch;
+          put(**hostile);
+          return text_of(others.all.log_file(0)).find(dropped) != std::string::npos;
         }));
-    hostile.memory().block(intruder::number, 0).sent.store(0);
+    ++hostile;
   }
   // Nobody has heard of it; of one inside the area, the listener would have.
   BOOST_TEST(!listener.pending());
-  message.offset = slices_offset(3);
-  const mail_bytes right = encode(message);
+  (*hostile)->say_who("10.9.8.4", "d");
+  message.connector = socket_address_of("10.9.8.4", 4000);
+  message.offset = first;
   BOOST_TEST(comes_true(
       [&]
       {
-        hostile.keep_links_up();
-        link_block& mine = hostile.memory().block(intruder::number, 0);
-        std::memcpy(mine.slots[0], right.data(), right.size());
-        mine.sent.store(1);
+        put(**hostile);
         return listener.pending();
       }));
   others.check();
@@ -234,7 +283,7 @@ BOOST_AUTO_TEST_CASE(memory_outside_of_its_area_is_not_taken_for_a_connection)
 BOOST_AUTO_TEST_CASE(who_is_who_is_right_again_after_it_was_written_over)
 {
   partition_set all(3, {"--partitions", "3"}, region_by::file);
-  all.daemon(intruder::number).kill();
+  all.daemon(1).kill();
   fake_listener there(all.directory(2), "0.0.0.0:80");
   const intruder hostile(all);
   for (const std::uint64_t joined : {0, 4711})
