@@ -7,6 +7,8 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
+#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <linux/fs.h>
@@ -65,10 +67,16 @@ void make_region(int fd, std::uint64_t size, std::uint32_t partitions, error_cod
     ec = last_error();
     return;
   }
+  auto* const bytes = static_cast<unsigned char*>(base);
+  const bool used = std::any_of(bytes, bytes + header_size, [](unsigned char byte) { return byte != 0; });
   // All headers: whoever is still there from before finds another region.
   std::memset(base, 0, header_size);
   for (std::uint32_t i = 0; i != partitions; ++i)
-    std::memset(static_cast<unsigned char*>(base) + header_size + i * wanted.area_size, 0, page_size);
+  {
+    unsigned char* const area = bytes + header_size + i * wanted.area_size;
+    std::memset(area, 0, sizeof(area_header));
+    reinterpret_cast<area_header*>(area)->heartbeat.store(used ? 1 : 0, std::memory_order_relaxed); // applications may still have it mapped
+  }
   create_header(base, size, partitions, 0, id, ec);
   ::munmap(base, size);
 }

@@ -80,6 +80,22 @@ BOOST_AUTO_TEST_CASE(a_new_one_has_a_region_in_it)
   BOOST_TEST((status.st_mode & 0777u) == 0600u);
 }
 
+BOOST_AUTO_TEST_CASE(one_in_the_place_of_another_says_that_its_memory_was_used)
+{
+  const place at;
+  for (const bool used : {false, true, true})
+  {
+    const auto file = at.make();
+    const region made = open_region(*file);
+    for (std::uint32_t i = 0; i != 4; ++i)
+    {
+      BOOST_TEST((made.header_of(i).heartbeat.load() != 0) == used);
+      BOOST_TEST(made.header_of(i).joined.load() == 0u);
+      made.header_of(i).joined.store(4711);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(everybody_has_the_number_that_was_given_and_sees_the_same)
 {
   const place at;
