@@ -18,6 +18,9 @@ using boost::system::error_code;
 
 // For a full backlog, and while the kernel has too many descriptors in flight for this user.
 constexpr std::chrono::milliseconds longest_pause{50};
+
+// With many that wait, all of one partition's together try so often.
+constexpr std::chrono::milliseconds between_attempts{1};
 constexpr std::chrono::seconds patience{10};
 
 bool same_address(const detail::ip_name& a, const detail::ip_name& b) noexcept
@@ -117,7 +120,18 @@ void connections::try_listener(const pointer& which)
       refuse_peer(which, asio::error::timed_out);
       return;
     }
-    which->timer.expires_after(which->pause);
+    // One that waits holds no descriptor.
+    if (!which->reached)
+    {
+      error_code ignored;
+      which->socket.close(ignored);
+    }
+    if (!which->waiting)
+    {
+      which->waiting = true;
+      ++waiting_from_[which->peer];
+    }
+    which->timer.expires_after(std::max(which->pause, between_attempts * waiting_from_[which->peer]));
     which->pause = std::min(2 * which->pause, longest_pause);
     which->timer.async_wait(
         [this, which](const error_code& failed)
@@ -131,11 +145,19 @@ void connections::try_listener(const pointer& which)
   else
   {
     which->accepted = true;
+    wait_no_longer(*which);
     if (which->rings)
       relayed_.insert(which);
     send(*which, mail_kind::accepted);
     watch(which);
   }
+}
+
+void connections::wait_no_longer(end& which)
+{
+  if (which.waiting)
+    --waiting_from_[which.peer];
+  which.waiting = false;
 }
 
 void connections::refuse_peer(const pointer& which, const error_code& reason)

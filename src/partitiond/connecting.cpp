@@ -10,6 +10,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -31,12 +32,31 @@ constexpr std::uint64_t share = 8;
 
 } // namespace
 
+// Who does not say that it has closed keeps memory, but not all of it: half of what others do not keep.
+std::uint64_t connections::may_keep(std::uint32_t peer) const
+{
+  std::uint64_t by_others = 0;
+  for (const auto& one : kept_by_)
+    if (one.first != peer)
+      by_others += one.second;
+  const std::uint64_t all = places_.area_size - slices_offset(places_.partitions) - by_others;
+  return places_.partitions > 2 ? all / 2 : all;
+}
+
 // Finds room for rings as large as wanted, or smaller ones.
 bool connections::allocate(end& which, const detail::connection_geometry& wanted)
 {
   const slice_allocator::clock::time_point now = slice_allocator::clock::now();
   slices_.allocate(0, now); // nothing, so that what has rested long enough counts as available
-  detail::connection_geometry geometry = reduced(wanted, slices_.available() / share);
+  std::uint64_t room = slices_.available();
+  if (const std::uint64_t kept = kept_by_[which.peer]; kept != 0)
+  {
+    const std::uint64_t most_kept = may_keep(which.peer);
+    if (kept >= most_kept)
+      return false;
+    room = std::min(room, most_kept - kept);
+  }
+  detail::connection_geometry geometry = reduced(wanted, room / share);
   for (;;)
   {
     if (const std::optional<std::uint64_t> offset = slices_.allocate(geometry.size(), now))
@@ -69,13 +89,12 @@ connections::pointer connections::prepare(const detail::hello& wanted, error_cod
     return nullptr;
   }
   const auto result = std::make_shared<end>(context_);
-  // Who does not say that it has closed keeps its part of the memory, not that of connections to others.
-  if (size() >= most || kept_by_[*peer] > places_.area_size / share || !allocate(*result, wanted.geometry))
+  result->peer = *peer;
+  if (size() >= most || !allocate(*result, wanted.geometry))
   {
     ec = error::no_memory;
     return nullptr;
   }
-  result->peer = *peer;
   result->connector = true;
   result->number = ++last_number_;
   result->message.memory = detail::memory_kind::slice;

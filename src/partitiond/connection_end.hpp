@@ -44,6 +44,7 @@ struct connection_end
   detail::descriptor peer_eventfd;
   std::optional<relay> rings; ///< Whether the application here has to be rung by this daemon.
 
+  bool waiting = false;           ///< For the listener's backlog to have room.
   bool reached = false;           ///< The acceptor's socket is connected to the listener.
   bool accepted = false;          ///< ACCEPTED was sent or received.
   bool linked = true;             ///< The link has been up since it began.

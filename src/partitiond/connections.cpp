@@ -133,6 +133,7 @@ void connections::on_application_end(const pointer& which)
   if (which->application_ended)
     return;
   which->application_ended = true;
+  wait_no_longer(*which);
   which->timer.cancel();
   error_code ignored;
   which->socket.close(ignored);

@@ -119,6 +119,7 @@ private:
 
   // connecting.cpp: the connector is here
   pointer prepare(const detail::hello& wanted, boost::system::error_code& ec);
+  std::uint64_t may_keep(std::uint32_t peer) const;
   bool allocate(end& which, const detail::connection_geometry& wanted);
   bool on_accepted(std::uint32_t peer, const mail& message);
   bool on_refused(std::uint32_t peer, const mail& message);
@@ -129,6 +130,7 @@ private:
   bool on_connect(std::uint32_t peer, const mail& message);
   void try_listener(const pointer& which);
   void reach_listener(end& which, boost::system::error_code& ec);
+  void wait_no_longer(end& which);
   void refuse_peer(const pointer& which, const boost::system::error_code& reason);
 
   boost::asio::io_context& context_;
@@ -144,6 +146,7 @@ private:
   std::set<pointer> unlinked_; // whose link went down, until the application has closed
   std::set<pointer> relayed_;
   std::map<std::uint32_t, std::size_t> accepted_from_;
+  std::map<std::uint32_t, int> waiting_from_; // of these, those that wait for a listener
   std::map<std::uint32_t, std::uint64_t> kept_by_; // bytes of slices that are closed here, and not yet there
 };
 

@@ -313,6 +313,49 @@ BOOST_AUTO_TEST_CASE(listeners_that_never_accept_leave_memory_for_connections_to
   BOOST_TEST(!other.reason());
 }
 
+BOOST_AUTO_TEST_CASE(applications_that_close_late_leave_memory_for_further_connections)
+{
+  const partitions all(2);
+  fake_listener there(all.directory(1), "0.0.0.0:80");
+  std::vector<std::unique_ptr<application>> late;
+  for (int i = 0; i != 10; ++i)
+  {
+    application here(all.directory(0));
+    here.ask(all.address(1), 80);
+    late.push_back(there.accept());
+    here.wait_for_slice();
+    here.close();
+    BOOST_TEST(comes_true([&] { return late.back()->hung_up(); }));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(connections_that_wait_for_a_full_listener_hold_no_descriptors)
+{
+  partitions all(2, {"--vectors", "64"});
+  const std::size_t before = all.daemon(1).descriptors();
+  fake_listener there(all.directory(1), "0.0.0.0:80");
+  std::vector<std::unique_ptr<application>> waiting;
+  for (int i = 0; i != 24; ++i)
+  {
+    waiting.push_back(std::make_unique<application>(all.directory(0)));
+    waiting.back()->ask(all.address(1), 80, 4096);
+  }
+  application last(all.directory(0));
+  last.ask(all.address(1), 81);
+  BOOST_TEST(last.reason() == error::connection_refused);
+  // One for each in its backlog, and some for what is being tried.
+  for (int look = 0; look != 100; ++look)
+  {
+    BOOST_TEST(all.daemon(1).descriptors() < before + 18);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::vector<std::unique_ptr<application>> accepted;
+  while (accepted.size() != waiting.size()) // in an order of its own
+    accepted.push_back(there.accept());
+  for (const auto& one : waiting)
+    one->wait_for_slice();
+}
+
 BOOST_AUTO_TEST_CASE(memory_of_an_earlier_daemon_rests)
 {
   partitions all(2);

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -106,6 +107,14 @@ public:
   }
 
   std::string output() const { return text_of(output_); }
+
+  /// How many it has open.
+  std::size_t descriptors() const
+  {
+    namespace fs = std::filesystem;
+    const auto all = fs::directory_iterator("/proc/" + std::to_string(pid_) + "/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+  }
 
 private:
   std::string output_;
