@@ -28,7 +28,7 @@ constexpr std::chrono::seconds answer_timeout{30};
 constexpr std::chrono::milliseconds retry_pause{10};
 
 // One connection takes at most this part of what is free, so that there is something left for the next ones.
-constexpr std::uint64_t share = 8;
+constexpr std::uint64_t share = 32;
 
 } // namespace
 

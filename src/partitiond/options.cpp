@@ -28,10 +28,10 @@ constexpr char introduction[] =
     "Connects this partition with others that run their own operating system: programs that use\n"
     "shm::stream_protocol reach their addresses through shared memory.\n"
     "\n"
-    "Usage: shm_partitiond --serve SOCKET [--size 64M] [--partitions 16] [--vectors 8]\n"
+    "Usage: shm_partitiond --serve SOCKET [--size 1G] [--partitions 16] [--vectors 8]\n"
     "       shm_partitiond --attach SOCKET\n"
     "       shm_partitiond --vfio [PCI-ADDRESS]\n"
-    "       shm_partitiond --region FILE --id N [--create [--size 64M] [--partitions 16]]\n"
+    "       shm_partitiond --region FILE --id N [--create [--size 1G] [--partitions 16]]\n"
     "\n";
 
 po::options_description description()
@@ -47,7 +47,7 @@ po::options_description description()
       "use a shared file; without interrupts, by looking at it");
   add("id", po::value<std::uint32_t>()->value_name("N"), "the number of this partition in the file");
   add("create", po::bool_switch(), "make the region in the file");
-  add("size", po::value<std::string>()->value_name("BYTES"), "of the region; K, M and G multiply; with serve a power of two (64M)");
+  add("size", po::value<std::string>()->value_name("BYTES"), "of the region; K, M and G multiply; with serve a power of two (1G)");
   add("partitions", po::value<std::uint32_t>()->value_name("N"), "how many there is room for, 2 to 64 (16)");
   add("vectors", po::value<std::uint32_t>()->value_name("N"), "doorbells of each partition, 1 to 256 (8)");
   add("name", po::value<std::string>()->value_name("NAME"), "of this partition, for resolvers (partition-<id>)");
@@ -65,7 +65,7 @@ po::options_description description()
   throw std::invalid_argument(what);
 }
 
-// A number of bytes, as 64M.
+// A number of bytes, as 1G.
 std::uint64_t parse_size(const std::string& text)
 {
   std::istringstream in(text);

@@ -23,7 +23,7 @@ struct options
 
   source from = source::attach;
   std::string path; ///< Of the server's socket, of the file, or the PCI address; empty: the only such device.
-  std::uint64_t size = std::uint64_t{64} << 20; ///< With serve, and region with create.
+  std::uint64_t size = std::uint64_t{1} << 30; ///< With serve, and region with create.
   std::uint32_t partitions = 16;                ///< Likewise.
   std::uint32_t vectors = 8;                    ///< With serve.
   std::uint32_t id = 0;                         ///< With region.

@@ -14,7 +14,7 @@ using detail::ring_geometry;
 using detail::untrusted;
 
 constexpr std::uint32_t segments = 16;
-constexpr std::uint64_t smallest_capacity = 64 * 1024;
+constexpr std::uint64_t smallest_capacity = 16 * 1024;
 
 control_segment& control(void* base, const connection_geometry& geometry, bool of_connector) noexcept
 {

@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(a_daemon_that_is_killed_ends_the_connections_on_both_sides)
 
 BOOST_AUTO_TEST_CASE(listeners_that_never_accept_leave_memory_for_connections_to_others)
 {
-  const partitions all(3);
+  const partitions all(3, {"--size", "64M"});
   std::vector<std::unique_ptr<fake_listener>> hung;
   for (int port = 100; port != 106; ++port)
     hung.push_back(std::make_unique<fake_listener>(all.directory(1), "0.0.0.0:" + std::to_string(port)));

@@ -88,7 +88,8 @@ class Host:
         return started
 
     def start(self):
-        self.daemon = self.spawn_program("daemon", "--serve", str(self._work / "region"), "--name", self.name)
+        self.daemon = self.spawn_program("daemon", "--serve", str(self._work / "region"), "--size", "256M",
+                                         "--name", self.name)  # all of it is written over
         wait_until(lambda: b"ready" in self.daemon.output(), 10, lambda: self.daemon.output().decode())
 
     def serve(self, *words):
