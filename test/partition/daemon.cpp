@@ -29,6 +29,25 @@ bool exists(const std::string& path)
   return ::stat(path.c_str(), &status) == 0;
 }
 
+/// A connection between two partitions.
+struct connected_applications
+{
+  /// @param vectors 0: nobody can be rung.
+  explicit connected_applications(int vectors)
+    : all(2, vectors != 0 ? std::vector<std::string>{"--vectors", std::to_string(vectors)} : std::vector<std::string>(),
+          vectors != 0 ? region_by::server : region_by::file)
+  {
+    here.ask(all.address(1), 80);
+    accepted = there.accept();
+    here.wait_for_slice();
+  }
+
+  const partitions all;
+  fake_listener there{all.directory(1), "0.0.0.0:80"};
+  application here{all.directory(0)};
+  std::unique_ptr<application> accepted;
+};
+
 } // namespace
 
 BOOST_FIXTURE_TEST_SUITE(command_line, watchdog)
@@ -187,13 +206,8 @@ BOOST_AUTO_TEST_CASE(both_applications_get_the_same_memory_and_ring_each_other)
   // With vectors for single connections, by the daemons, and by daemons that nobody rings.
   for (const int vectors : {8, 1, 0})
   {
-    const partitions all =
-        vectors != 0 ? partitions(2, {"--vectors", std::to_string(vectors)}) : partitions(2, {}, region_by::file);
-    fake_listener there(all.directory(1), "0.0.0.0:80");
-    application here(all.directory(0));
-    here.ask(all.address(1), 80);
-    const auto accepted = there.accept();
-    here.wait_for_slice();
+    connected_applications both(vectors);
+    auto& [all, there, here, accepted] = both;
     BOOST_TEST((accepted->message().geometry == here.message().geometry));
     BOOST_TEST(address_of(here.message().connector) == all.address(0));
     BOOST_TEST(address_of(accepted->message().acceptor) == all.address(1));
@@ -209,12 +223,12 @@ BOOST_AUTO_TEST_CASE(both_applications_get_the_same_memory_and_ring_each_other)
     accepted->control(true).reader_wait.store(1);
     here.control(true).end[0].store(5);
     here.ring_peer();
-    BOOST_TEST(comes_true([&] { return accepted->rung(); }));
+    BOOST_TEST(comes_true([&] { return both.accepted->rung(); }));
     // The connector, likewise, in the other direction.
     here.control(false).reader_wait.store(1);
     accepted->control(false).end[0].store(5);
     accepted->ring_peer();
-    BOOST_TEST(comes_true([&] { return here.rung(); }));
+    BOOST_TEST(comes_true([&] { return both.here.rung(); }));
   }
 }
 
@@ -222,13 +236,8 @@ BOOST_AUTO_TEST_CASE(full_doorbells_keep_no_daemon_waiting)
 {
   for (const int vectors : {1, 0}) // so that the daemons have to ring
   {
-    const partitions all =
-        vectors != 0 ? partitions(2, {"--vectors", std::to_string(vectors)}) : partitions(2, {}, region_by::file);
-    fake_listener there(all.directory(1), "0.0.0.0:80");
-    application here(all.directory(0));
-    here.ask(all.address(1), 80);
-    const auto accepted = there.accept();
-    here.wait_for_slice();
+    connected_applications both(vectors);
+    auto& [all, there, here, accepted] = both;
     here.map();
     accepted->map();
     for (std::uint64_t sleep = 1; sleep != 7; sleep += 2)

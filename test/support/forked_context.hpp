@@ -7,14 +7,15 @@
 #include "socket_test.hpp"
 
 #include "child_process.hpp"
+#include "echo_session.hpp"
 #include "sanitizers.hpp"
 
 #include <shm/stream_protocol.hpp>
 
-#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <utility>
 
 namespace shm::test {
 
@@ -51,33 +52,13 @@ inline int echo_server(channel& parent)
   asio::io_context context;
   stream_protocol::acceptor acceptor(context, loopback<stream_protocol>());
   parent.send(acceptor.local_endpoint().port());
-  struct session : std::enable_shared_from_this<session>
-  {
-    explicit session(stream_protocol::socket&& s) : socket(std::move(s)) {}
-    void start()
-    {
-      socket.async_read_some(asio::buffer(data),
-          [self = shared_from_this()](error_code ec, std::size_t n)
-          {
-            if (!ec)
-              asio::async_write(self->socket, asio::buffer(self->data, n),
-                  [self](error_code failure, std::size_t)
-                  {
-                    if (!failure)
-                      self->start();
-                  });
-          });
-    }
-    stream_protocol::socket socket;
-    std::array<char, 4096> data{};
-  };
   std::function<void()> accept = [&]
   {
     acceptor.async_accept(
         [&](error_code ec, stream_protocol::socket socket)
         {
           if (!ec)
-            std::make_shared<session>(std::move(socket))->start();
+            std::make_shared<echo_session<stream_protocol::socket>>(std::move(socket))->start();
           accept();
         });
   };
