@@ -256,7 +256,8 @@ void socket_core::connect(const socket_address& address, const deadline& until, 
   for (; !connect_step(address, ec); lengthen_pause())
   {
     const auto now = reactor_core::clock::now();
-    if (until ? now >= *until : state_->non_blocking)
+    // As of Asio's, a connect that is under way is waited for, whatever the mode.
+    if (until ? now >= *until : state_->non_blocking && !state_->answer)
       break; // ec says try_again
     if (now >= give_up)
     {

@@ -214,7 +214,7 @@ void socket_core::take_all(operation_queue& ops, const error_code& ec)
       op->bytes_transferred_ = 0;
       ops.push(*op);
     }
-  if (state_->connecting && !state_->blocking_connect)
+  if (state_->connects_later())
     end_connecting(false);
 }
 
@@ -255,7 +255,10 @@ void socket_core::cancel_by_key(operation_kind kind, void* key)
     }
     queue.push(others);
     if (connect)
+    {
       end_connecting(false);
+      perform_all(cancelled); // what waited for its outcome
+    }
     if (state_->end && !pending())
       end_sleep();
   }
@@ -265,13 +268,15 @@ void socket_core::cancel_by_key(operation_kind kind, void* key)
 // Whether it is worth trying: there is data, or a reason why there will be none.
 bool socket_core::may_receive()
 {
-  return !state_->end || state_->end->readable();
+  return state_->end ? state_->end->readable() : !state_->connects_later();
 }
 
 bool socket_core::try_receive(const mutable_view* views, std::size_t count, bool peek, operation& op)
 {
   if (state_->end)
     return state_->end->try_receive(views, count, peek, op.bytes_transferred_, op.ec_);
+  if (state_->connects_later())
+    return false;
   op.ec_ = asio_error::not_connected;
   return true;
 }
@@ -292,7 +297,7 @@ bool socket_core::try_wait(operation_kind kind, operation& op)
         : kind == operation_kind::send     ? state_->end->writable()
                                            : state_->end->failed();
   if (!state_->acceptor)
-    return !state_->connecting; // as poll(2) has it for an unconnected socket
+    return !state_->connects_later(); // as poll(2) has it for an unconnected socket
   if (kind != operation_kind::receive)
     return false;
   try

@@ -46,6 +46,7 @@ struct socket_state
   connected_to linked_to = connected_to::listener;
   std::unique_ptr<hello_receiver> answer; ///< Of the partition daemon, while it is waited for.
   bool blocking_connect = false; ///< By a thread that waits in connect(); cancel() does not concern it.
+  bool connects_later() const noexcept { return connecting && !blocking_connect; } ///< An operation waits for it.
   std::chrono::microseconds pause{0};
   std::chrono::steady_clock::time_point connect_deadline;
   bool timer = false; ///< on_timer() will be called

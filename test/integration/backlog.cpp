@@ -4,7 +4,9 @@
 #include "socket_test.hpp"
 
 #include <deque>
+#include <string>
 #include <thread>
+#include <vector>
 
 using namespace shm::test;
 using tcp = shm::stream_protocol;
@@ -81,6 +83,63 @@ BOOST_AUTO_TEST_CASE(async_connect_can_be_cancelled_and_repeated)
   tcp::socket server = listener.acceptor.accept();
   run_until(context, [&] { return connected.done(); });
   BOOST_TEST(!connected.ec);
+}
+
+BOOST_AUTO_TEST_CASE(reads_that_were_started_while_it_connects_wait_for_it)
+{
+  asio::io_context context;
+  full_backlog listener(context);
+  tcp::socket client(context);
+  completion connected, waited, read;
+  std::string got(5, '\0');
+  client.async_connect(listener.endpoint, connected.handler());
+  client.async_read_some(asio::buffer(got), read.handler());
+  client.async_wait(tcp::socket::wait_write, waited.handler());
+  context.run_for(std::chrono::milliseconds(5));
+  BOOST_TEST(!connected.done());
+  BOOST_TEST(!waited.done());
+  BOOST_TEST(!read.done());
+  std::vector<tcp::socket> servers;
+  for (std::size_t i = 0; i != listener.waiting.size() + 1; ++i)
+  {
+    listener.acceptor.async_accept(
+        [&](error_code ec, tcp::socket server)
+        {
+          BOOST_TEST(!ec);
+          asio::write(server, asio::buffer("hello", 5));
+          servers.push_back(std::move(server));
+        });
+  }
+  run_until(context, [&] { return read.done(); });
+  BOOST_TEST(!connected.ec);
+  BOOST_TEST(!waited.ec);
+  BOOST_TEST(!read.ec);
+  BOOST_TEST(got == "hello");
+}
+
+BOOST_AUTO_TEST_CASE(reads_behind_a_connect_that_fails_or_is_cancelled_complete)
+{
+  for (const bool cancelled : {false, true})
+  {
+    asio::io_context context;
+    asio::io_context other;
+    full_backlog listener(other);
+    tcp::socket client(context, tcp::v4());
+    asio::cancellation_signal signal;
+    completion connected, read;
+    char got = 0;
+    client.async_connect(listener.endpoint, asio::bind_cancellation_slot(signal.slot(), connected.handler()));
+    client.async_read_some(asio::buffer(&got, 1), read.handler());
+    context.run_for(std::chrono::milliseconds(5));
+    BOOST_TEST(!read.done());
+    if (cancelled)
+      signal.emit(asio::cancellation_type::total);
+    else
+      listener.acceptor.close();
+    run_out(context);
+    BOOST_TEST(connected.ec == (cancelled ? error::operation_aborted : error::connection_refused));
+    BOOST_TEST(read.ec == error::not_connected);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(waits_behind_a_connect_that_fails_complete)

@@ -286,7 +286,7 @@ BOOST_AUTO_TEST_CASE(who_is_who_is_right_again_after_it_was_written_over)
   all.daemon(1).kill();
   fake_listener there(all.directory(2), "0.0.0.0:80");
   const intruder hostile(all);
-  for (const std::uint64_t joined : {0, 4711})
+  for (const std::uint64_t joined : {0U, 4711U})
   {
     area_header& written = hostile.memory().header_of(2);
     const partition_identity right = written.identity;

@@ -4,6 +4,7 @@
 #include "socket_test.hpp"
 
 #include "child_process.hpp"
+#include "completion.hpp"
 #include "partition_daemon.hpp"
 
 #include <shm.hpp>
@@ -305,6 +306,38 @@ BOOST_AUTO_TEST_CASE(a_killed_daemon_ends_connections_and_a_new_one_takes_new_on
     asio::read(socket, asio::buffer(&byte, 1));
     BOOST_TEST(byte == 'b');
   }
+}
+
+BOOST_AUTO_TEST_CASE(connect_waits_for_the_other_partition_in_non_blocking_mode_too)
+{
+  const partitions all(2);
+  child_process server = server_in(all.directory(1), "0.0.0.0", echo);
+  server.peer().receive<bool>();
+  here client(all);
+  client.socket.open(tcp::v4());
+  client.socket.non_blocking(true);
+  client.socket.connect(endpoint_of(1));
+  BOOST_TEST(client.socket.remote_endpoint() == endpoint_of(1));
+}
+
+BOOST_AUTO_TEST_CASE(reads_and_writes_that_were_started_while_it_connects_wait_for_it)
+{
+  const partitions all(2);
+  child_process server = server_in(all.directory(1), "0.0.0.0", echo);
+  server.peer().receive<bool>();
+  here client(all);
+  completion connected, waited, read, written;
+  char got = 0;
+  client.socket.async_connect(endpoint_of(1), connected.handler());
+  client.socket.async_read_some(asio::buffer(&got, 1), read.handler());
+  client.socket.async_wait(tcp::socket::wait_write, waited.handler());
+  client.socket.async_write_some(asio::buffer("x", 1), written.handler());
+  run_until(client.context, [&] { return read.done() && written.done(); });
+  BOOST_TEST(!connected.ec);
+  BOOST_TEST(!waited.ec);
+  BOOST_TEST(!read.ec);
+  BOOST_TEST(!written.ec);
+  BOOST_TEST(got == 'x');
 }
 
 BOOST_AUTO_TEST_CASE(a_full_backlog_takes_its_time)
