@@ -68,7 +68,8 @@ public:
     case no_descriptors:
       return "the acceptor has no file descriptor left: raise its RLIMIT_NOFILE or close connections";
     case no_memory:
-      return "the acceptor could not map the connection's memory: raise its memory limit or ask for smaller buffers";
+      return "there is no memory for the connection: ask for smaller buffers, raise the acceptor's memory limit, or, "
+             "between partitions, make the region larger";
     default:
       return "asio.shm error " + std::to_string(value);
     }

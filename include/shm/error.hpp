@@ -42,7 +42,7 @@ enum basic_errors
   /// The acceptor had no file descriptor left for the connection.
   no_descriptors = 8,
 
-  /// The acceptor could not map the memory of the connection.
+  /// The acceptor could not map the memory of the connection; between partitions, the region has no room for it.
   no_memory = 9
 };
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <sys/socket.h>
 #include <utility>
 
 namespace shm {
@@ -27,20 +28,98 @@ constexpr std::chrono::seconds answer_timeout{30};
 // While the kernel has too many descriptors in flight for this user.
 constexpr std::chrono::milliseconds retry_pause{10};
 
+// Where there is no memory, but some that others may give up soon.
+constexpr std::chrono::seconds memory_patience{10};
+constexpr std::chrono::milliseconds longest_memory_pause{50};
+
+// With many that wait, all together look so often.
+constexpr std::chrono::microseconds between_looks{50};
+
 // One connection takes at most this part of what is free, so that there is something left for the next ones.
 constexpr std::uint64_t share = 32;
 
+bool has_hung_up(int socket) noexcept
+{
+  char ignored;
+  return ::recv(socket, &ignored, sizeof(ignored), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 } // namespace
 
-// Who does not say that it has closed keeps memory, but not all of it: half of what others do not keep.
-std::uint64_t connections::may_keep(std::uint32_t peer) const
+/// An application that has asked, and has to wait.
+struct connections::waiting_request
 {
-  std::uint64_t by_others = 0;
-  for (const auto& one : kept_by_)
-    if (one.first != peer)
-      by_others += one.second;
-  const std::uint64_t all = places_.area_size - slices_offset(places_.partitions) - by_others;
-  return places_.partitions > 2 ? all / 2 : all;
+  waiting_request(asio::io_context& context, detail::descriptor from, const detail::hello& what)
+    : socket(std::move(from)), wanted(what), timer(context)
+  {}
+
+  detail::descriptor socket;
+  detail::hello wanted;
+  asio::steady_timer timer;
+  std::chrono::microseconds pause{1000};
+  std::optional<slice_allocator::clock::time_point> give_up;
+};
+
+void connections::request(detail::descriptor socket, const detail::hello& wanted)
+{
+  if (size() >= most)
+  {
+    detail::send_refused(socket.get(), error::no_memory);
+    return;
+  }
+  ++waiting_requests_;
+  try_request(std::make_shared<waiting_request>(context_, std::move(socket), wanted));
+}
+
+void connections::try_request(const waiting_pointer& which)
+{
+  const auto now = slice_allocator::clock::now();
+  if (now < settled_)
+  {
+    try_again_at(which, settled_);
+    return;
+  }
+  error_code ec;
+  const pointer made = has_hung_up(which->socket.get()) ? nullptr : prepare(which->wanted, ec);
+  if (ec == error::no_memory && memory_comes_back() && now < which->give_up.value_or(now + memory_patience))
+  {
+    which->give_up = which->give_up.value_or(now + memory_patience);
+    try_again_at(which, now + std::max(which->pause, between_looks * static_cast<int>(waiting_requests_)));
+    which->pause = std::min<std::chrono::microseconds>(2 * which->pause, longest_memory_pause);
+    return;
+  }
+  --waiting_requests_;
+  if (ec)
+    detail::send_refused(which->socket.get(), ec);
+  else if (made)
+    begin(made, std::move(which->socket));
+}
+
+void connections::try_again_at(const waiting_pointer& which, slice_allocator::clock::time_point when)
+{
+  which->timer.expires_at(when);
+  which->timer.async_wait(
+      [this, which](const error_code& failed)
+      {
+        if (!failed)
+          try_request(which);
+      });
+}
+
+bool connections::memory_comes_back() const
+{
+  return slices_.rests() || std::any_of(kept_by_.begin(), kept_by_.end(), [](const auto& one) { return one.second != 0; });
+}
+
+// Who does not say that it has closed may keep memory, but leaves something for connections to others.
+std::uint64_t connections::room_for(std::uint32_t peer) const
+{
+  const std::uint64_t available = slices_.available();
+  const std::uint64_t all = places_.area_size - slices_offset(places_.partitions);
+  const auto kept = kept_by_.find(peer);
+  if (places_.partitions == 2 || kept == kept_by_.end() || kept->second < all / 4)
+    return available;
+  return available - std::min(available, all / 8);
 }
 
 // Finds room for rings as large as wanted, or smaller ones.
@@ -48,23 +127,17 @@ bool connections::allocate(end& which, const detail::connection_geometry& wanted
 {
   const slice_allocator::clock::time_point now = slice_allocator::clock::now();
   slices_.allocate(0, now); // nothing, so that what has rested long enough counts as available
-  std::uint64_t room = slices_.available();
-  if (const std::uint64_t kept = kept_by_[which.peer]; kept != 0)
-  {
-    const std::uint64_t most_kept = may_keep(which.peer);
-    if (kept >= most_kept)
-      return false;
-    room = std::min(room, most_kept - kept);
-  }
+  const std::uint64_t room = room_for(which.peer);
   detail::connection_geometry geometry = reduced(wanted, room / share);
   for (;;)
   {
-    if (const std::optional<std::uint64_t> offset = slices_.allocate(geometry.size(), now))
-    {
-      which.offset = *offset;
-      which.message.geometry = geometry;
-      return true;
-    }
+    if (geometry.size() <= room)
+      if (const std::optional<std::uint64_t> offset = slices_.allocate(geometry.size(), now))
+      {
+        which.offset = *offset;
+        which.message.geometry = geometry;
+        return true;
+      }
     const detail::connection_geometry smaller = reduced(geometry, geometry.size() - 1);
     if (smaller == geometry)
       return false;
@@ -90,7 +163,7 @@ connections::pointer connections::prepare(const detail::hello& wanted, error_cod
   }
   const auto result = std::make_shared<end>(context_);
   result->peer = *peer;
-  if (size() >= most || !allocate(*result, wanted.geometry))
+  if (!allocate(*result, wanted.geometry))
   {
     ec = error::no_memory;
     return nullptr;
@@ -114,34 +187,9 @@ connections::pointer connections::prepare(const detail::hello& wanted, error_cod
   return result;
 }
 
-void connections::request(detail::descriptor socket, const detail::hello& wanted)
+void connections::begin(const pointer& which, detail::descriptor socket)
 {
-  if (slice_allocator::clock::now() < settled_)
-  {
-    if (size() >= most)
-    {
-      detail::send_refused(socket.get(), error::no_memory);
-      return;
-    }
-    ++early_;
-    const auto later = std::make_shared<asio::steady_timer>(context_, settled_);
-    const auto kept = std::make_shared<detail::descriptor>(std::move(socket));
-    later->async_wait(
-        [this, later, kept, wanted](const error_code& failed)
-        {
-          --early_;
-          if (!failed)
-            request(std::move(*kept), wanted);
-        });
-    return;
-  }
   error_code ec;
-  const pointer which = prepare(wanted, ec);
-  if (ec)
-  {
-    detail::send_refused(socket.get(), ec);
-    return;
-  }
   ends_.emplace(key(which->peer, true, which->number), which);
   which->socket.assign(socket.get(), ec);
   if (ec)

@@ -99,7 +99,7 @@ public:
   /// Whether there are applications that the daemon has to ring.
   bool relays() const noexcept { return !relayed_.empty(); }
 
-  std::size_t size() const noexcept { return ends_.size() + unlinked_.size() + early_; }
+  std::size_t size() const noexcept { return ends_.size() + unlinked_.size() + waiting_requests_; }
 
 private:
   using end = connection_end;
@@ -118,8 +118,14 @@ private:
   bool on_closed(std::uint32_t peer, const mail& message);
 
   // connecting.cpp: the connector is here
+  struct waiting_request;
+  using waiting_pointer = std::shared_ptr<waiting_request>;
+  void try_request(const waiting_pointer& which);
+  void try_again_at(const waiting_pointer& which, slice_allocator::clock::time_point when);
+  bool memory_comes_back() const;
   pointer prepare(const detail::hello& wanted, boost::system::error_code& ec);
-  std::uint64_t may_keep(std::uint32_t peer) const;
+  void begin(const pointer& which, detail::descriptor socket);
+  std::uint64_t room_for(std::uint32_t peer) const;
   bool allocate(end& which, const detail::connection_geometry& wanted);
   bool on_accepted(std::uint32_t peer, const mail& message);
   bool on_refused(std::uint32_t peer, const mail& message);
@@ -139,7 +145,7 @@ private:
   slice_allocator& slices_;
   area_places places_;
   slice_allocator::clock::time_point settled_;
-  std::size_t early_ = 0; // requests that wait for it
+  std::size_t waiting_requests_ = 0; // for that, or for memory
   std::uint64_t last_number_; // of a connection from here
   std::vector<unsigned> free_vectors_;
   std::map<key, pointer> ends_;

@@ -35,6 +35,9 @@ public:
   /// Bytes that are free now, without those that rest.
   std::uint64_t available() const noexcept { return available_; }
 
+  /// Whether there are slices that rest.
+  bool rests() const noexcept { return !resting_.empty(); }
+
   /// The largest piece of them.
   std::uint64_t largest() const noexcept;
 

@@ -304,7 +304,7 @@ BOOST_AUTO_TEST_CASE(a_daemon_that_is_killed_ends_the_connections_on_both_sides)
 
 BOOST_AUTO_TEST_CASE(listeners_that_never_accept_leave_memory_for_connections_to_others)
 {
-  const partitions all(3, {"--size", "64M"});
+  const partitions all(3, {"--size", "16M"});
   std::vector<std::unique_ptr<fake_listener>> hung;
   for (int port = 100; port != 106; ++port)
     hung.push_back(std::make_unique<fake_listener>(all.directory(1), "0.0.0.0:" + std::to_string(port)));
@@ -327,7 +327,7 @@ BOOST_AUTO_TEST_CASE(applications_that_close_late_leave_memory_for_further_conne
   const partitions all(2);
   fake_listener there(all.directory(1), "0.0.0.0:80");
   std::vector<std::unique_ptr<application>> late;
-  for (int i = 0; i != 10; ++i)
+  for (int i = 0; i != 60; ++i)
   {
     application here(all.directory(0));
     here.ask(all.address(1), 80);
@@ -336,6 +336,24 @@ BOOST_AUTO_TEST_CASE(applications_that_close_late_leave_memory_for_further_conne
     here.close();
     BOOST_TEST(comes_true([&] { return late.back()->hung_up(); }));
   }
+}
+
+BOOST_AUTO_TEST_CASE(memory_that_others_still_have_is_waited_for)
+{
+  const partitions all(2, {"--size", "8M", "--partitions", "4"});
+  fake_listener there(all.directory(1), "0.0.0.0:80");
+  std::vector<std::unique_ptr<application>> late;
+  for (bool full = false; !full;)
+  {
+    application here(all.directory(0));
+    here.ask(all.address(1), 80);
+    full = !comes_true([&] { return there.pending(); }, std::chrono::seconds(1));
+    if (full)
+      late.erase(late.begin(), late.begin() + 4);
+    late.push_back(there.accept());
+    here.wait_for_slice();
+  }
+  BOOST_TEST(late.size() > 8U);
 }
 
 BOOST_AUTO_TEST_CASE(connections_that_wait_for_a_full_listener_hold_no_descriptors)
