@@ -55,8 +55,12 @@ public:
   /// To be polled for reading, and what to call then; -1 if there is nothing to be watched.
   virtual int watched() const noexcept { return -1; }
 
-  /// @param ec Why this attachment is of no more use, as connection_reset when the server is gone for good.
+  /// @param ec Why this attachment is of no more use; connection_reset if nobody tells any more who comes and goes.
   virtual void on_watched(boost::system::error_code& ec) { ec.clear(); }
+
+  /// After connection_reset: whether another region has taken the place of this one. Until then, those who are there can
+  /// go on with each other.
+  virtual bool replaced() const noexcept { return true; }
 
   virtual void set_peer_handler(peer_handler) {}
 };

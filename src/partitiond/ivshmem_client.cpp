@@ -53,6 +53,8 @@ std::unique_ptr<ivshmem_client> ivshmem_client::connect(
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   auto result = std::make_unique<ivshmem_client>();
+  result->path_ = path;
+  ::lstat(path.c_str(), &result->file_); // without a file, connecting fails
   result->socket_ = detail::open_rendezvous_socket(ec);
   if (!ec && ::connect(result->socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     ec = last_error();
@@ -161,6 +163,15 @@ void ivshmem_client::on_watched(error_code& ec)
   ivshmem_message about;
   for (std::size_t i = 0; i != most_at_once && !ec && receiver_.receive(socket_.get(), about, ec); ++i)
     take(std::move(about), ec);
+}
+
+// A server makes a new file; one that was killed leaves its own, one that ended removes it.
+bool ivshmem_client::replaced() const noexcept
+{
+  struct stat now;
+  return ::lstat(path_.c_str(), &now) == 0
+      && (now.st_dev != file_.st_dev || now.st_ino != file_.st_ino || now.st_mtim.tv_sec != file_.st_mtim.tv_sec
+          || now.st_mtim.tv_nsec != file_.st_mtim.tv_nsec);
 }
 
 descriptor ivshmem_client::listen(unsigned vector, error_code& ec)

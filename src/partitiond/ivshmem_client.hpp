@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
+
 namespace shm {
 namespace partitiond {
 
@@ -36,6 +38,7 @@ public:
   detail::descriptor ringer(std::uint32_t peer, unsigned vector, boost::system::error_code& ec) override;
   int watched() const noexcept override { return socket_.get(); }
   void on_watched(boost::system::error_code& ec) override;
+  bool replaced() const noexcept override;
   void set_peer_handler(peer_handler handle) override { handle_ = std::move(handle); }
 
 private:
@@ -50,6 +53,8 @@ private:
   void take_memory(detail::descriptor memory, boost::system::error_code& ec);
   void take(ivshmem_message&& about, boost::system::error_code& ec);
 
+  std::string path_;
+  struct stat file_{}; // that the server listened on
   detail::descriptor socket_;
   ivshmem_receiver receiver_;
   detail::memfd memory_;

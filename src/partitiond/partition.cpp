@@ -154,7 +154,12 @@ void partition::wait_for_watched()
           return;
         error_code lost;
         bells_.on_watched(lost);
-        if (lost)
+        if (lost == asio::error::connection_reset)
+        {
+          server_gone_ = true;
+          log(level::warning, "the region's server has gone: nobody can join until there is another one");
+        }
+        else if (lost)
           end(lost);
         else
           wait_for_watched();
@@ -163,6 +168,11 @@ void partition::wait_for_watched()
 
 void partition::beat()
 {
+  if (server_gone_ && bells_.replaced())
+  {
+    end(asio::error::connection_reset);
+    return;
+  }
   own_->beat();
   look();
   links_->nudge();

@@ -83,6 +83,7 @@ private:
   boost::asio::steady_timer poll_timer_;
   std::chrono::microseconds poll_pause_{0};
   bool ended_ = false;
+  bool server_gone_ = false; // nobody can come, but those who are there go on
   bool looking_again_ = false;
   bool hosts_changed_ = true;
   bool rung_ = false; // an application, by the last look

@@ -164,13 +164,30 @@ BOOST_AUTO_TEST_CASE(one_that_hangs_is_noticed_by_its_heartbeat)
   BOOST_TEST(comes_true([&] { return all.all_there(); }));
 }
 
-BOOST_AUTO_TEST_CASE(a_server_that_is_killed_takes_the_region_with_it_until_it_is_back)
+BOOST_AUTO_TEST_CASE(without_the_server_others_go_on_and_join_the_next_ones_region)
 {
-  partitions all(2);
-  all.daemon(0).kill();
-  BOOST_TEST(comes_true([&] { return all.seen_by(1) == 0; }));
-  all.start(0);
-  BOOST_TEST(comes_true([&] { return all.all_there(); }));
+  for (const int number : {SIGTERM, SIGKILL})
+  {
+    partitions all(3);
+    fake_listener there(all.directory(2), "0.0.0.0:80");
+    application here(all.directory(1));
+    here.ask(all.address(2), 80);
+    const auto accepted = there.accept();
+    here.wait_for_slice();
+    all.daemon(0).signal(number);
+    all.daemon(0).wait();
+    BOOST_TEST(comes_true([&] { return all.seen_by(1) == 2 && all.seen_by(2) == 2; }));
+    application another(all.directory(1));
+    another.ask(all.address(2), 80);
+    const auto another_accepted = there.accept();
+    another.wait_for_slice();
+    BOOST_TEST(!here.hung_up());
+    BOOST_TEST(!accepted->hung_up());
+    std::remove(all.log_file(0).c_str());
+    all.start(0);
+    BOOST_TEST(comes_true([&] { return all.all_there(); }));
+    BOOST_TEST(comes_true([&] { return here.hung_up() && accepted->hung_up(); }));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -293,12 +310,8 @@ BOOST_AUTO_TEST_CASE(a_daemon_that_is_killed_ends_the_connections_on_both_sides)
     third.wait_for_slice();
     all.daemon(victim).kill();
     BOOST_TEST(comes_true([&] { return here.hung_up() && accepted->hung_up(); }));
-    // The server takes the region with it; any other daemon, only what is its own.
-    if (victim != 0)
-    {
-      BOOST_TEST(!third.hung_up());
-      BOOST_TEST(!third_accepted->hung_up());
-    }
+    BOOST_TEST(!third.hung_up());
+    BOOST_TEST(!third_accepted->hung_up());
   }
 }
 

@@ -80,8 +80,8 @@ private:
   basic_resolver_query(int family, const std::string& host, const std::string& service, flags resolve_flags)
     : hints_(), host_name_(host, (resolve_flags & numeric_host) != flags()), service_name_(service)
   {
-    // Whether the kernel has a network says nothing about the addresses of partitions.
-    const int unwanted = host_name_.is_partition() ? int{address_configured} : 0;
+    // Whether the kernel has a network says nothing about the addresses of partitions, and it does not know their names.
+    const int unwanted = host_name_.is_partition() ? int{address_configured} | int{canonical_name} : 0;
     const protocol_type any = protocol_type::v4();
     hints_.ai_flags = static_cast<int>(resolve_flags) & ~unwanted;
     hints_.ai_family = family;
