@@ -31,9 +31,8 @@ namespace {
 constexpr std::chrono::microseconds first_pause{1000};
 constexpr std::chrono::microseconds longest_pause{50'000};
 
-// The partition daemon's answer is looked for: so soon for the first time, and at last so often.
-constexpr std::chrono::microseconds first_answer_pause{100};
-constexpr std::chrono::microseconds longest_answer_pause{10'000};
+// The partition daemon's answer is looked for so often, should epoll not tell of it.
+constexpr std::chrono::microseconds answer_pause{10'000};
 constexpr std::chrono::seconds connect_timeout{120};
 
 // The endpoint that a wildcard means at either end of a connection within this machine; others are returned as they are.
@@ -106,9 +105,15 @@ void socket_core::send_request(const socket_address& address, error_code& ec)
   if (ec == asio_error::connection_refused)
     ec.clear(); // the daemon did not wait for what it refuses: its answer tells why
   if (ec)
+  {
     state_->answer.reset();
-  else
-    state_->pause = first_answer_pause;
+    return;
+  }
+  state_->pause = answer_pause;
+  if (state_->blocking_connect)
+    return;
+  error_code unwatched; // then the timer has to do
+  watch(reactor_core::source::rendezvous, state_->socket.get(), unwatched);
 }
 
 // Takes the partition daemon's answer if it is there, and owns the connection then.
@@ -150,6 +155,8 @@ void socket_core::receive_answer(error_code& ec)
   if (ec)
     return;
   refuse_descriptors(state_->socket.get());
+  // Watched anew below, so that what has happened meanwhile is told again.
+  reactor_.remove_descriptor(state_->socket.get());
   end.bell = doorbell(std::move(connector_eventfd), std::move(acceptor_eventfd), doorbell::holders::anybody);
   end.rendezvous = std::move(state_->socket);
   establish(std::move(end), ec);
@@ -208,6 +215,8 @@ void socket_core::end_connecting(bool connected)
   nudge_sleeper(); // it may wait for the outcome, or for what only a connected socket has
   const bool used = state.linked && !connected;
   state.linked = false;
+  if (state.answer && !connected)
+    reactor_.remove_descriptor(state.socket.get()); // a forked process may keep it open
   state.answer.reset();
   if (!used)
     return;
@@ -235,7 +244,7 @@ void socket_core::establish(established&& end, error_code& ec)
 
 void socket_core::lengthen_pause() noexcept
 {
-  state_->pause = std::min(2 * state_->pause, state_->answer ? longest_answer_pause : longest_pause);
+  state_->pause = std::min(2 * state_->pause, state_->answer ? answer_pause : longest_pause);
 }
 
 void socket_core::connect(const socket_address& address, const deadline& until, error_code& ec)
@@ -334,13 +343,18 @@ void socket_core::on_timer()
     state_->timer = false;
     if (closed_)
       return;
-    perform_all(done);
-    if (!state_->connecting)
-      perform_all(done); // what was queued before the connect, and waited for its outcome
-    if (state_->end && pending())
-      wait_for_progress(done); // operations that were started behind the connect
+    perform_connect(done);
   }
   reactor_.push_ready(done);
+}
+
+void socket_core::perform_connect(operation_queue& done)
+{
+  perform_all(done);
+  if (!state_->connecting)
+    perform_all(done); // what was queued before the connect, and waited for its outcome
+  if (state_->end && pending())
+    wait_for_progress(done); // operations that were started behind the connect
 }
 
 void socket_core::make_pair(accepted_connection& a, accepted_connection& b, error_code& ec)

@@ -201,6 +201,8 @@ void socket_core::on_event(reactor_core::source from, bool hang_up)
     }
     else if (state_->acceptor)
       perform_all(done);
+    else if (state_->connects_later())
+      perform_connect(done); // the partition daemon has answered
   }
   reactor_.push_ready(done);
 }

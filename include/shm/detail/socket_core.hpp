@@ -158,6 +158,7 @@ private:
   void lengthen_pause() noexcept;
   void establish(established&& end, error_code& ec);
   void end_connecting(bool connected);
+  void perform_connect(operation_queue& done);
 
   template <typename Attempt>
   bool spin(lock_type& lock, const deadline& limit, Attempt finished);
