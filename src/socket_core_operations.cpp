@@ -97,6 +97,8 @@ void socket_core::wake()
 
 bool socket_core::start(operation_kind kind, operation& op)
 {
+  // Once it is queued, another thread may complete it, and its handler destroy this socket.
+  reactor_core& reactor = reactor_;
   operation_queue done;
   {
     const lock_type lock(mutex_);
@@ -108,11 +110,11 @@ bool socket_core::start(operation_kind kind, operation& op)
     }
     if (queue.empty() && op.perform(*this))
       return true;
-    reactor_.sink().work_started();
+    reactor.sink().work_started();
     queue.push(op);
     wait_for_progress(done);
   }
-  reactor_.push_ready(done);
+  reactor.push_ready(done);
   return false;
 }
 

@@ -5,8 +5,10 @@
 #include "socket_test.hpp"
 
 #include <array>
+#include <future>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 using namespace shm::test;
@@ -219,6 +221,33 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(socket_dies_inside_its_own_handler, Protocol, tran
   BOOST_TEST(aborted.ec == error::operation_aborted);
   char byte;
   reports(error::eof, [&](auto&... ec) { asio::read(pair.server, asio::buffer(&byte, 1), ec...); });
+}
+
+// In another thread than the one that starts the operation, which may not have returned from that yet.
+BOOST_AUTO_TEST_CASE_TEMPLATE(socket_dies_while_its_operation_is_started, Protocol, transports)
+{
+  asio::io_context context, others;
+  const auto work = asio::make_work_guard(context);
+  std::thread runs([&] { context.run(); });
+  for (int round = 0; round != 300; ++round)
+  {
+    connected_pair<Protocol> pair(context, others);
+    auto dying = std::make_unique<typename Protocol::socket>(std::move(pair.client));
+    char got = 0;
+    std::promise<error_code> dead;
+    std::thread writes([&] { asio::write(pair.server, asio::buffer("x", 1)); });
+    typename Protocol::socket& reading = *dying;
+    reading.async_read_some(asio::buffer(&got, 1),
+        [&](error_code ec, std::size_t)
+        {
+          dying.reset();
+          dead.set_value(ec);
+        });
+    BOOST_TEST(!dead.get_future().get());
+    writes.join();
+  }
+  context.stop();
+  runs.join();
 }
 
 BOOST_AUTO_TEST_SUITE_END()
